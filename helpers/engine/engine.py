@@ -1,0 +1,47 @@
+"""A Docker Engine that answers, and how to talk to it: the SDK's client, or the docker command.
+
+Knows nothing of how the engine was found or started, and nothing of notebooks.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine in use: `own` is the user's, `private` is the one the course started."""
+
+    host: str
+    kind: Literal["own", "private"]
+    version: str
+    docker: str = "docker"
+    extra_env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment for a child process that is to talk to this engine."""
+        return {**os.environ, **self.extra_env, "DOCKER_HOST": self.host,
+                "BUILDX_BUILDER": "default",
+                # Without attestations an image id holds still on a cached rebuild (moby#48391).
+                "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+
+    @cached_property
+    def client(self) -> DockerClient:
+        """The SDK's client for this engine."""
+        import docker
+
+        return docker.DockerClient(base_url=self.host, timeout=60)
+
+    def run(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run `docker ARGS` to its end, output captured as text; never raises for its exit code."""
+        return subprocess.run([self.docker, *args], env=self.env, text=True, timeout=timeout,
+                              capture_output=True, check=False, stdin=subprocess.DEVNULL)
