@@ -1,0 +1,109 @@
+"""`lab`: make everything ready, serve JupyterLab on 127.0.0.1, and stop it all on Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+
+from helpers.cli import work
+from helpers.cli.ready import ready
+from helpers.errors import CourseError
+from helpers.setup import environment
+from helpers.setup.console import cache_dir, say, step
+
+FIRST_PORT, PORTS_TRIED = 8888, 20
+START_SECONDS = 60
+
+
+def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
+    """Serve the chapters until Ctrl-C; return the exit code."""
+    began = time.monotonic()
+    if reset:
+        work.chapter_path(reset)
+    port = _choose_port(port)
+    engine = ready()
+    work.WORK.mkdir(exist_ok=True)
+    for line in work.lay_out(reset=reset):
+        say(f"  !  {line}")
+    token = secrets.token_hex(24)
+    command = [str(environment.python()), "-m", "jupyterlab", "--no-browser",
+               f"--ServerApp.root_dir={work.WORK}", "--ServerApp.ip=127.0.0.1",
+               f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
+               "--LabApp.extension_manager=readonly"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        say("  !  you are root: JupyterLab is told to allow it (--allow-root)")
+        command.append("--allow-root")
+    log_file = cache_dir() / "lab.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    env = {**engine.env, "JUPYTER_TOKEN": token}
+    with log_file.open("wb") as log:
+        server = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log,
+                                  stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        with step("starting JupyterLab"):
+            _wait_until_served(server, port, token)
+        address = f"http://127.0.0.1:{port}/lab/tree/notebooks/00_start_here.ipynb?token={token}"
+        say(f"ready after {time.monotonic() - began:.1f} s. Ctrl-C stops it.")
+        print(address, flush=True)
+        if browser:
+            webbrowser.open(address)
+        server.wait()
+        raise CourseError("JupyterLab ended by itself.", f"Its log: {log_file}")
+    except KeyboardInterrupt:
+        say("stopping JupyterLab")
+        return 0
+    finally:
+        server.terminate()
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def _choose_port(wanted: int | None) -> int:
+    if wanted is not None:
+        if not _is_free(wanted):
+            raise CourseError(f"Port {wanted} is taken on this machine.",
+                              "Leave --port out to get a free one.")
+        return wanted
+    for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
+        if _is_free(port):
+            if port != FIRST_PORT:
+                say(f"  !  port {FIRST_PORT} is taken; using {port}")
+            return port
+    raise CourseError(f"Ports {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1} are all taken.",
+                      "Name a free one: python3 -m helpers lab --port PORT")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
+def _wait_until_served(server: subprocess.Popen[bytes], port: int, token: str) -> None:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/status",
+                                     headers={"Authorization": f"token {token}"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        try:
+            with opener.open(request, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    last = (cache_dir() / "lab.log").read_text(errors="replace").strip().splitlines()[-1:]
+    raise CourseError(f"JupyterLab did not start: {last[0] if last else 'no word from it'}",
+                      f"Its log: {cache_dir() / 'lab.log'}")

@@ -1,0 +1,98 @@
+"""`doctor`: look at everything the course needs; each part is asked by itself.
+
+Starts and changes nothing lasting: one container is run and removed. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+from pathlib import Path
+
+from helpers.engine import find, standin
+from helpers.engine.engine import Engine
+from helpers.engine.owner import OWNER_LABEL, owner_id
+from helpers.engine.private import PrivateEngine
+from helpers.errors import EngineUnavailable
+from helpers.results.doctor import DoctorReport, Row
+from helpers.setup import environment
+
+NEED_BYTES = 3_000_000_000
+PORTS = (5000, 5005)
+START = "python3 -m helpers lab"
+
+
+def examine() -> DoctorReport:
+    """Look at Python, engine, plugins, base image, disk, ports and accelerator."""
+    rows = [Row("Python", True, f"{platform.python_version()}"),
+            Row("environment", environment.is_ready(),
+                "made from the lock" if environment.is_ready() else f"not made yet: {START}")]
+    rows += _engine_rows()
+    free = shutil.disk_usage(Path.home()).free
+    rows.append(Row("disk", free > NEED_BYTES, f"{free / 1e9:.0f} GB free"
+                    + ("" if free > NEED_BYTES else "; the course needs 3 GB: make room")))
+    rows += [_port_row(port) for port in PORTS]
+    rows.append(_accelerator_row())
+    return DoctorReport(tuple(rows))
+
+
+def _engine_rows() -> list[Row]:
+    try:
+        engine = find.find_own()
+    except EngineUnavailable as error:
+        return [Row("engine", False, f"{error.message} → {error.hint}")]
+    if engine is None:
+        private = PrivateEngine()
+        answer = private.answer()
+        if answer is None:
+            why = private.refusal()
+            return [Row("engine", False, f"none answers, and {why}" if why else
+                        f"none answers yet; the course starts a private one: {START}")]
+        engine = private.engine(answer.version)
+    rows = [Row("engine", True, f"{engine.version}, "
+                + ("your own" if engine.kind == "own" else "private, from Debian packages")
+                + f", at {engine.host}")]
+    for name, command in (("BuildKit", "buildx"), ("Compose", "compose")):
+        said = engine.run(command, "version")
+        rows.append(Row(name, said.returncode == 0,
+                        (said.stdout or said.stderr).strip().splitlines()[0]))
+    base = standin.base_image(engine)
+    rows.append(Row("base image", base != "missing",
+                    f"{standin.REAL}: {base}" + (f" → {START}" if base == "missing" else "")))
+    if base != "missing":
+        rows.append(_run_row(engine, base))
+    return rows
+
+
+def _run_row(engine: Engine, base: str) -> Row:
+    image = standin.REAL
+    if engine.kind == "own" and base == "stand-in":
+        image = standin.STANDIN
+    done = engine.run("run", "--rm", "--label", f"{OWNER_LABEL}={owner_id()}",
+                      image, "python", "-c", "print('hello')")
+    good = done.returncode == 0 and done.stdout.strip() == "hello"
+    return Row("a container runs", good,
+               "yes" if good else f"no: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+
+
+def _port_row(port: int) -> Row:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return Row(f"port {port}", False, "taken by another program; stop it first "
+                       f"(who: ss -ltnp 'sport = :{port}')")
+    return Row(f"port {port}", True, "free")
+
+
+def _accelerator_row() -> Row:
+    kvm = Path("/dev/kvm")
+    if platform.system() == "Linux" and kvm.exists():
+        may = os.access(kvm, os.R_OK | os.W_OK)
+        return Row("VM accelerator", True, "/dev/kvm is there" + (
+            ", not tried yet (it can be there and hang)" if may
+            else ", but not for this user: emulation"))
+    return Row("VM accelerator", True, "none: virtual machines are emulated, and slower")

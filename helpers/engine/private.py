@@ -1,0 +1,237 @@
+"""The private engine: Debian's own engine packages, unpacked and run from the user's cache.
+
+Its data, socket, bridge and pid file are its own, published ports stay on 127.0.0.1, and it ends
+with the last command that uses it. Nothing on the system is installed or changed. Linux with
+Debian packages and the right to be root (or sudo). Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from helpers.engine import probe
+from helpers.engine.engine import Engine
+from helpers.engine.leases import Leases
+from helpers.errors import EngineUnavailable
+from helpers.setup import packages
+from helpers.setup.console import cache_dir, step
+
+# Bookworm's own engine (20.10) is too old; trixie's needs only libc >= 2.34, but its runc and
+# iptables need a newer one than bookworm has.
+NAMED = ("docker.io", "docker-cli", "containerd", "docker-buildx", "docker-compose")
+SYSTEM = ("runc", "iptables", "iproute2", "mmdebstrap")
+BRIDGE = "dockercourse0"
+START_SECONDS = 60
+STANDING = "engine-start"
+
+
+class PrivateEngine:
+    """The private engine that lives under one folder."""
+
+    def __init__(self, base: Path | None = None, bridge: str = BRIDGE) -> None:
+        self.base = base or cache_dir() / "engine"
+        self.bridge = bridge
+        self.root = (cache_dir() / "engine") / "root"
+        self.host = f"unix://{self.base}/run/docker.sock"
+        self.leases = Leases(self.base / "leases")
+        self.log = self.base / "dockerd.log"
+
+    # -- what others need to know ---------------------------------------------------------
+    def refusal(self) -> str:
+        """Why a private engine cannot be had here, or "" where it can."""
+        if platform.system() != "Linux":
+            return "a private engine needs Linux"
+        if packages.os_codename() not in ("bookworm", "trixie") or not shutil.which("apt-get"):
+            return "the private engine is made of Debian packages, and this is not Debian 12 or 13"
+        if os.geteuid() != 0 and not shutil.which("sudo"):
+            return "an engine has to be started as root, and there is no sudo"
+        return ""
+
+    def engine(self, version: str) -> Engine:
+        """The engine as the rest of the course uses it."""
+        path = f"{self.root}/usr/bin:{os.environ.get('PATH', '')}"
+        env = {"PATH": path, "DOCKER_CONFIG": str(self.base / "config")}
+        return Engine(self.host, "private", version, str(self.root / "usr/bin/docker"), env)
+
+    def answer(self) -> probe.Answer | None:
+        """What the running engine says, or None when it is not running."""
+        try:
+            return probe.ask(self.host)
+        except OSError:
+            return None
+
+    # -- life -----------------------------------------------------------------------------
+    def start(self) -> Engine:
+        """Start the engine unless it runs, and take a lease on it for this process.
+
+        Raises EngineUnavailable, with the engine's last words, when it does not come up.
+        """
+        with self.leases.locked():
+            answer = self.answer()
+            if answer is None:
+                if not self.root.is_dir():
+                    with step("Docker Engine from Debian packages, into your cache folder"):
+                        self._install()
+                with step("starting the private engine"):
+                    answer = self._launch()
+            self.leases.take()
+            return self.engine(answer.version)
+
+    def release(self) -> None:
+        """Give this process's lease back; the last one stops the engine."""
+        with self.leases.locked():
+            self.leases.drop()
+            if not self.leases.held():
+                self._halt()
+
+    def stop(self) -> list[str]:
+        """Drop the standing lease and stop, unless others use it: their leases are returned."""
+        with self.leases.locked():
+            self.leases.drop(STANDING)
+            others = self.leases.held()
+            if not others:
+                self._halt()
+            return others
+
+    def _install(self) -> None:
+        suite = packages.os_codename()
+        wanted = [f"{name}/trixie" for name in NAMED] + [f"{name}/{suite}" for name in SYSTEM]
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        packages.unpack(wanted, self.root, suites=sorted({suite, "trixie"}))
+
+    def _launch(self) -> probe.Answer:
+        for folder in ("run", "config/cli-plugins", "bin"):
+            (self.base / folder).mkdir(parents=True, exist_ok=True)
+        for plugin in (self.root / "usr/libexec/docker/cli-plugins").iterdir():
+            _link(self.base / "config/cli-plugins" / plugin.name, plugin)
+        env = self._daemon_env()
+        self._make_bridge(env)
+        (self.base / "run/docker.pid").unlink(missing_ok=True)
+        command = [*_sudo(env), "dockerd", "--host", self.host,
+                   "--data-root", str(self.base / "data"), "--exec-root", str(self.base / "exec"),
+                   "--pidfile", str(self.base / "run/docker.pid"),
+                   "--bridge", self.bridge, "--ip", "127.0.0.1", "--group", str(os.getgid())]
+        with self.log.open("wb") as log:
+            daemon = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log,
+                                      stderr=log, start_new_session=True)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            answer = self.answer()
+            if answer:
+                return answer
+            if daemon.poll() is not None:
+                break
+            time.sleep(0.1)
+        else:
+            daemon.terminate()
+        words = [line for line in self.log.read_text(errors="replace").splitlines() if line]
+        raise EngineUnavailable("The private engine did not come up. Its last words: "
+                                + (words[-1][-300:] if words else "none"),
+                                f"The whole log: {self.log}")
+
+    def _halt(self) -> None:
+        pidfile = self.base / "run/docker.pid"
+        try:
+            pid = int(pidfile.read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+        except (OSError, ValueError):
+            return
+        if str(self.base) not in command:      # the pid is somebody else's by now
+            return
+        for sig, seconds in ((signal.SIGTERM, 30), (signal.SIGKILL, 5)):
+            _kill(pid, sig)
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                if _gone(pid):
+                    _quiet([*_sudo({}), "ip", "link", "del", self.bridge], self._daemon_env())
+                    return
+                time.sleep(0.05)
+
+    # -- parts ----------------------------------------------------------------------------
+    def _daemon_env(self) -> dict[str, str]:
+        """The daemon's environment: our tools first on the PATH, our libraries for iptables."""
+        lib = next((self.root / "usr/lib").glob("*-linux-gnu"), self.root / "usr/lib")
+        tools = f"{self.base}/bin:{self.root}/usr/sbin:{self.root}/usr/bin:{self.root}/sbin"
+        env = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}:/usr/sbin:/sbin"}
+        for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+            env.pop(name, None)
+        binary = self.root / "usr/sbin/xtables-nft-multi"
+        if binary.is_file():
+            env |= {"LD_LIBRARY_PATH": str(lib), "XTABLES_LIBDIR": str(lib / "xtables")}
+            self._link_iptables(env)
+        return env
+
+    def _link_iptables(self, env: dict[str, str]) -> None:
+        """Name as `iptables` the variant that works with this kernel: nft or legacy."""
+        bin_dir = self.base / "bin"
+        if (bin_dir / "iptables").is_symlink():
+            return
+        bin_dir.mkdir(parents=True, exist_ok=True)
+        sbin = self.root / "usr/sbin"
+        works = [v for v in ("nft", "legacy")
+                 if _quiet([*_sudo(env), str(sbin / f"iptables-{v}"), "-t", "nat", "-S"], env)]
+        for name in ("iptables", "ip6tables"):
+            for suffix in ("", "-save", "-restore"):
+                variant = (works or ["legacy"])[0]
+                _link(bin_dir / f"{name}{suffix}", sbin / f"{name}-{variant}{suffix}")
+
+    def _make_bridge(self, env: dict[str, str]) -> None:
+        """A bridge of our own, on a network that no route here uses yet."""
+        if Path(f"/sys/class/net/{self.bridge}").exists():
+            return
+        routes = subprocess.run(["ip", "-4", "route"], env=env, text=True, capture_output=True,
+                                check=False).stdout
+        net = next(n for n in range(99, 255) if f"172.30.{n}." not in routes)
+        for args in (["link", "add", "name", self.bridge, "type", "bridge"],
+                     ["addr", "add", f"172.30.{net}.1/24", "dev", self.bridge],
+                     ["link", "set", self.bridge, "up"]):
+            if not _quiet([*_sudo(env), "ip", *args], env):
+                raise EngineUnavailable("The private engine's network bridge could not be made.",
+                                        "Start as root, or with the right to use sudo.")
+
+
+def _sudo(env: dict[str, str]) -> list[str]:
+    if os.geteuid() == 0:
+        return []
+    kept = [f"{k}={env[k]}" for k in ("PATH", "LD_LIBRARY_PATH", "XTABLES_LIBDIR") if k in env]
+    quiet = [] if sys.stdin and sys.stdin.isatty() else ["-n"]
+    return ["sudo", *quiet, "env", *kept]
+
+
+def _kill(pid: int, sig: signal.Signals) -> None:
+    if os.geteuid() == 0:
+        try:
+            os.kill(pid, sig)
+        except ProcessLookupError:
+            return
+    else:
+        _quiet([*_sudo({}), "kill", f"-{sig.value}", str(pid)], dict(os.environ))
+
+
+def _gone(pid: int) -> bool:
+    """Whether a process has ended; a zombie, which its parent has not collected, has."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
+
+
+def _quiet(command: list[str], env: dict[str, str]) -> bool:
+    try:
+        return subprocess.run(command, env=env, capture_output=True, check=False,
+                              stdin=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
+
+
+def _link(link: Path, target: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
