@@ -130,10 +130,16 @@ def build_image(
         from helpers.engine.find import connect
 
         engine = connect()
-    command = _command(engine, folder, file, text, tag, build_args or {}, no_cache)
     parsed = dockerfiles.parse(text)
     began = time.monotonic()
-    progress, code = _run(command, engine.env, on_progress)
+    try:
+        command = _command(engine, folder, file, text, tag, build_args or {}, no_cache)
+        progress, code = _run(command, engine.env, on_progress)
+    except FileNotFoundError:
+        raise CourseError(
+            f"The docker command ({engine.docker}) is not on this machine.",
+            "Run: python3 -m helpers doctor",
+        ) from None
     seconds = time.monotonic() - began
     if code != 0:
         raise failure(progress, parsed, file.name)
@@ -150,30 +156,24 @@ def report(
 ) -> BuildReport:
     """Put what BuildKit said beside the Dockerfile's instructions."""
     sizes = _sizes(parsed, history)
-    steps: list[BuildStep] = []
-    used: set[int] = set()
-    for vertex in progress.vertexes.values():
-        found = _STEP.match(vertex.name)
-        if found is None:
-            continue
-        stage = (found["stage"] or "").split(" ")[-1]
-        number, total = int(found["n"]), int(found["total"])
-        written = parsed.step(stage, number, total)
+    steps = []
+    for place, vertex in locate(progress, parsed):
+        written = place.instruction
         line = written.line if written else 0
-        used.add(line)
         steps.append(
             BuildStep(
-                instruction=written.text if written else found["text"],
+                instruction=written.text if written else place.text,
                 seconds=vertex.seconds,
                 cached=vertex.cached,
                 size_bytes=sizes.get(line),
-                number=number,
-                total=total,
-                stage=stage,
+                number=place.number,
+                total=place.total,
+                stage=place.stage,
                 line=line,
             )
         )
     steps.sort(key=lambda step: (step.line, step.number))
+    used = {step.line for step in steps}
     built = _stages_built(parsed, used)
     config = [i for i in parsed.instructions if i.line not in used and i.stage in built]
     return BuildReport(
@@ -184,6 +184,115 @@ def report(
         config=tuple(i.text for i in config),
         config_lines=tuple(i.line for i in config),
     )
+
+
+@dataclass
+class Place:
+    """Where a build step stands: BuildKit's label for it, and the Dockerfile's instruction."""
+
+    stage: str
+    number: int
+    total: int
+    text: str
+    instruction: dockerfiles.Instruction | None = None
+
+
+def locate(
+    progress: Progress, parsed: dockerfiles.Dockerfile
+) -> list[tuple[Place, Vertex]]:
+    """Find each step's instruction.
+
+    By its label, ``[stage n/m]``.  But while two builds on one engine share a step, BuildKit
+    names it for both as the first of them did; such a borrowed label is told by its count of
+    steps or its keyword, and the step is then found by its text.
+    """
+    found: list[tuple[Place, Vertex]] = []
+    for vertex in progress.vertexes.values():
+        label = _STEP.match(vertex.name)
+        if label:
+            stage = (label["stage"] or "").split(" ")[-1]
+            place = Place(stage, int(label["n"]), int(label["total"]), label["text"])
+            found.append((place, vertex))
+    totals = _totals(parsed, [place for place, _ in found])
+    claimed: set[int] = set()
+    for place, _ in found:
+        written = parsed.step(place.stage, place.number, place.total)
+        known = totals.get(place.stage.lower()) == place.total
+        if written and known and written.keyword == place.text.split(" ", 1)[0].upper():
+            place.instruction = written
+            claimed.add(written.line)
+    for place, _ in found:
+        if place.instruction is None:
+            _find_by_text(place, parsed, totals, claimed)
+    _settle_shared_bases([place for place, _ in found], parsed, totals)
+    return found
+
+
+def _settle_shared_bases(
+    places: list[Place], parsed: dockerfiles.Dockerfile, totals: dict[str, int]
+) -> None:
+    """Give a FROM that several stages share to the first of them.
+
+    BuildKit reports it once, under the label of whichever stage it came to first.
+    """
+    built = {p.instruction.stage for p in places if p.instruction}
+    taken = {p.instruction.line for p in places if p.instruction}
+    for place in places:
+        if place.instruction is None or place.instruction.keyword != "FROM":
+            continue
+        base = parsed.stages[place.instruction.stage].base
+        for stage in parsed.stages[: place.instruction.stage]:
+            written = stage.instructions[0]
+            if stage.base == base and stage.index in built and written.line not in taken:
+                place.stage = _stage_label(parsed, stage)
+                place.instruction, place.total = written, totals[place.stage]
+                break
+
+
+def _stage_label(parsed: dockerfiles.Dockerfile, stage: dockerfiles.Stage) -> str:
+    """What BuildKit calls a stage; a Dockerfile's only stage has no name in labels."""
+    return "" if len(parsed.stages) == 1 else stage.name or f"stage-{stage.index}"
+
+
+def _totals(parsed: dockerfiles.Dockerfile, places: list[Place]) -> dict[str, int]:
+    """How many steps each stage has, by its label: as reported where that can be right."""
+    totals: dict[str, int] = {}
+    for stage in parsed.stages:
+        label = _stage_label(parsed, stage)
+        count = len(stage.steps)
+        own_image = stage.base != "scratch" and parsed.parent(stage) is None
+        expected = count + (1 if own_image else 0)
+        reported = [p.total for p in places if p.stage.lower() == label and p.total >= count]
+        if reported and expected not in reported:  # FROM $VAR, or ONBUILD steps of the base
+            expected = max(set(reported), key=reported.count)
+        totals[label] = expected
+    return totals
+
+
+def _find_by_text(
+    place: Place, parsed: dockerfiles.Dockerfile, totals: dict[str, int], claimed: set[int]
+) -> None:
+    """Give a step with a borrowed label its instruction and its own label, if it has one."""
+    keyword, _, rest = place.text.partition(" ")
+    for stage in parsed.stages:
+        label = _stage_label(parsed, stage)
+        options = [i for i in stage.instructions if i.keyword == keyword.upper()]
+        for written in options:
+            if written.line in claimed:
+                continue
+            if keyword.upper() == "FROM":
+                image = rest.partition("@")[0].removeprefix("docker.io/").removeprefix("library/")
+                base = stage.base.removeprefix("docker.io/").removeprefix("library/")
+                same = "$" in base or image in (base, f"{base}:latest")
+                number = 1
+            else:
+                same = short(written.text).split()[1:] == short(place.text).split()[1:]
+                number = totals[label] - len(stage.steps) + 1 + stage.steps.index(written)
+            if same:
+                claimed.add(written.line)
+                place.instruction = written
+                place.stage, place.number, place.total = label, number, totals[label]
+                return
 
 
 def failure(progress: Progress, parsed: dockerfiles.Dockerfile, file_name: str) -> BuildFailed:
@@ -293,23 +402,17 @@ def _run(
     command: list[str], env: Mapping[str, str], on_progress: Callable[[str], None] | None
 ) -> tuple[Progress, int]:
     """Run a build to its end; on Ctrl-C (or any error here) stop it, await it, and re-raise."""
-    try:
-        child = subprocess.Popen(
-            command,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
-    except FileNotFoundError:
-        raise CourseError(
-            f"The docker command ({command[0]}) is not on this machine.",
-            "Run: python3 -m helpers doctor",
-        ) from None
+    child = subprocess.Popen(
+        command,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
     progress = Progress()
     try:
         assert child.stderr is not None
@@ -383,18 +486,16 @@ def _stages_built(parsed: dockerfiles.Dockerfile, used: set[int]) -> set[int]:
 def _failed_instruction(
     vertex: Vertex | None, parsed: dockerfiles.Dockerfile, text: str, file_name: str
 ) -> dockerfiles.Instruction | None:
-    """The instruction to blame: by the failed step, else by the line that BuildKit names."""
-    found = _STEP.match(vertex.name) if vertex else None
-    if found:
-        stage = (found["stage"] or "").split(" ")[-1]
-        written = parsed.step(stage, int(found["n"]), int(found["total"]))
-        if written is not None:
-            return written
+    """The instruction to blame: by the line that BuildKit names, else by the failed step."""
     named = re.search(rf"^{re.escape(file_name)}:(\d+)$", text, re.M) or re.search(
         r"parse error on line (\d+)", text
     )
     if named:
         return parsed.at_line(int(named[1]))
+    found = _STEP.match(vertex.name) if vertex else None
+    if found:
+        stage = (found["stage"] or "").split(" ")[-1]
+        return parsed.step(stage, int(found["n"]), int(found["total"]))
     return None
 
 
@@ -518,10 +619,9 @@ def _unavailable_image(error: str, text: str, vertex: Vertex | None) -> str:
         r"failed to (resolve source|load) metadata|pull access denied", error + text
     ):
         return ""
-    asked = re.search(
-        r"(?:resolve source metadata for|load metadata for|resolve image config for|FROM) "
-        r"(?:docker-image://)?([^\s:]+(?::[^\s:]+)?)",
-        f"{error}\n{text}\n{name}",
+    reference = r"(?:docker-image://)?([^\s:]+(?::[^\s:]+)?)"
+    asked = re.search(rf"resolve source metadata for {reference}", f"{error}\n{text}") or re.search(
+        rf"(?:load metadata for|resolve image config for|FROM) {reference}", name
     )
     image = asked[1] if asked else "?"
     return image.removeprefix("docker.io/").removeprefix("library/")

@@ -75,7 +75,7 @@ class BuildReport:
         cells = [("step", "instruction", "cache", "seconds", "size")]
         for row in self.rows():
             if isinstance(row, str):
-                cells.append(("", short(row), "configuration", "", ""))
+                cells.append(("", short(row), beside(row), "", ""))
             else:
                 cells.append(
                     (
@@ -107,6 +107,11 @@ class BuildReport:
         hits = sum(step.cached for step in counted)
         name = ", ".join(self.tags) or self.image_id[:19]
         return f"Built {name} in {self.seconds:.1f} s: {hits} of {len(counted)} steps cached."
+
+
+def beside(instruction: str) -> str:
+    """What an instruction without a build step of its own does, in a word or three."""
+    return "starts a stage" if instruction[:4].upper() == "FROM" else "configuration"
 
 
 def human_size(size: int | None) -> str:

@@ -1,0 +1,96 @@
+"""The Dockerfile reader: instructions as written, with their lines and stages."""
+
+from __future__ import annotations
+
+import pytest
+
+from helpers.engine.dockerfile import parse
+
+
+def lines_of(text: str) -> list[tuple[str, int, int]]:
+    return [(i.keyword, i.line, i.stage) for i in parse(text).instructions]
+
+
+def test_instructions_have_lines_and_stages():
+    text = "ARG A=1\nFROM x AS one\nRUN a\n\nFROM one\nCOPY --from=one /a /b\nCMD b\n"
+    assert lines_of(text) == [("ARG", 1, -1), ("FROM", 2, 0), ("RUN", 3, 0), ("FROM", 5, 1),
+                              ("COPY", 6, 1), ("CMD", 7, 1)]
+    assert [(s.name, s.base) for s in parse(text).stages] == [("one", "x"), ("", "one")]
+
+
+def test_continuations_keep_the_text_as_written():
+    text = "FROM x\nRUN a && \\\n  # why\n\n  b\nENV C=1\n"
+    found = parse(text).instructions
+    assert found[1].text == "RUN a && \\\n  # why\n\n  b"
+    assert found[2].line == 6
+
+
+@pytest.mark.parametrize(
+    "run",
+    ["RUN <<EOF\nFROM no\nEOF", "RUN <<'EOF'\nRUN no\nEOF", 'RUN <<-"EOF"\n\tRUN no\n\tEOF',
+     "RUN cat <<A > /a && cat <<B > /b\nCMD a\nA\nCMD b\nB",
+     "COPY <<a.txt <<b.txt /x/\n1\na.txt\n2\nb.txt",
+     "RUN python3 - <<E >/x\nprint(1 << 2)\nE", "RUN 3<<EOF cat\nCMD\nEOF"],
+)
+def test_heredoc_bodies_belong_to_their_instruction(run: str):
+    found = parse(f"FROM x\n{run}\nCMD [\"end\"]\n").instructions
+    assert [i.keyword for i in found] == ["FROM", run.split()[0], "CMD"]
+    assert found[1].text == run
+    assert found[2].line == run.count("\n") + 3
+
+
+@pytest.mark.parametrize("run", ["RUN cat <<<EOF", "RUN echo $((1<<2))", "ENV A=<<EOF"])
+def test_what_only_looks_like_a_heredoc(run: str):
+    assert [i.keyword for i in parse(f"FROM x\n{run}\nCMD c\n").instructions][-1] == "CMD"
+
+
+def test_an_open_heredoc_takes_the_rest():
+    assert lines_of("FROM x\nRUN <<EOF\nCMD c\n") == [("FROM", 1, 0), ("RUN", 2, 0)]
+
+
+def test_escape_directive():
+    text = "# escape=`\nFROM x\nRUN a `\n  b\nCOPY c:\\ d:\\\nCMD c\n"
+    assert [i.keyword for i in parse(text).instructions] == ["FROM", "RUN", "COPY", "CMD"]
+
+
+def test_escape_after_a_comment_is_only_a_comment():
+    text = "# note\n# escape=`\nFROM x\nRUN a \\\n  b\n"
+    assert len(parse(text).instructions) == 2
+
+
+def test_windows_line_ends_and_byte_order_mark():
+    assert lines_of("\ufeffFROM x\r\nRUN a \\\r\n b\r\nCMD c\r\n") == [
+        ("FROM", 1, 0), ("RUN", 2, 0), ("CMD", 4, 0)]
+
+
+def test_lower_case_is_read_and_kept():
+    found = parse("from X as Base\nrun a\n")
+    assert [i.keyword for i in found.instructions] == ["FROM", "RUN"]
+    assert found.instructions[1].text == "run a"
+    assert found.stages[0].name == "base"
+
+
+def test_steps_count_from_the_end():
+    text = "FROM x AS one\nENV A=1\nRUN a\nFROM one\nWORKDIR /b\nENV B=1\nCOPY c d\n"
+    read = parse(text)
+    assert read.step("one", 1, 2).text == "FROM x AS one"
+    assert read.step("one", 2, 2).text == "RUN a"
+    assert read.step("stage-1", 1, 2).text == "WORKDIR /b"
+    assert read.step("stage-1", 2, 2).text == "COPY c d"
+    assert read.step("nowhere", 1, 1) is None
+    assert parse("FROM x\nRUN a\n").step("", 2, 2).text == "RUN a"
+
+
+def test_platform_flag_is_no_base():
+    assert parse("FROM --platform=linux/amd64 x AS y\n").stages[0].base == "x"
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment", "\\", "FROM", "<<EOF\n"])
+def test_odd_files_do_not_raise(text: str):
+    parse(text)
+
+
+def test_line_lookup():
+    read = parse("# c\nFROM x\nRUN a \\\n b\n")
+    assert read.at_line(1) is None
+    assert read.at_line(4).text.startswith("RUN")
