@@ -80,7 +80,7 @@ def _in_environment() -> None:
     from helpers.setup import environment
 
     python = environment.ensure()
-    if sys.prefix != str(environment.VENV) and python.parent != environment.Path(sys.executable).parent:
+    if not environment.is_inside():
         os.execv(python, [str(python), "-m", "helpers", *sys.argv[1:]])
 
 

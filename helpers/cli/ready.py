@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from helpers.engine import find, standin
 from helpers.engine.engine import Engine
@@ -42,6 +43,7 @@ def ready() -> Engine:
     return engine
 
 
+@cache
 def _ask_before_first_use() -> None:
     """Ask a person before the private engine is fetched; where nobody can answer, say it."""
     private = PrivateEngine()

@@ -74,6 +74,14 @@ def clean(engine: Engine, *, also_unlabelled: bool = False) -> Cleaned:
     return Cleaned(len(containers), removed, len(volumes), len(networks), freed)
 
 
+def count_ours(engine: Engine) -> int:
+    """How many containers, networks, volumes and tagged images carry this checkout's label."""
+    ours = {"label": f"{OWNER_LABEL}={owner_id()}"}
+    client = engine.client
+    return (len(client.containers.list(all=True, filters=ours)) + len(client.images.list(filters=ours))
+            + len(client.volumes.list(filters=ours)) + len(client.networks.list(filters=ours)))
+
+
 def _used_bytes(engine: Engine) -> int:
     used = engine.client.df()
     return (used.get("LayersSize") or 0) + sum(

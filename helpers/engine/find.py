@@ -23,6 +23,7 @@ from helpers.engine.private import PrivateEngine
 from helpers.errors import EngineUnavailable
 
 FLOOR = 23
+BUILDX_FLOOR = (0, 13)
 
 
 @cache
@@ -100,7 +101,9 @@ def _usable(host: str, answer: probe.Answer) -> Engine:
             _install_line())
     client, env = _client()
     engine = Engine(host, "own", answer.version, client, env)
-    if "rawjson" not in engine.run("buildx", "build", "--help").stdout:
+    # `--progress=rawjson` came with buildx 0.13; that version's help does not name it.
+    buildx = re.search(r"\bv?(\d+)\.(\d+)", engine.run("buildx", "version").stdout)
+    if not buildx or (int(buildx[1]), int(buildx[2])) < BUILDX_FLOOR:
         raise EngineUnavailable("The docker command's buildx plugin is missing, or older than 0.13.",
                                 "Install docker-buildx-plugin (Debian: docker-buildx), then again.")
     if engine.run("compose", "version").returncode != 0:

@@ -35,9 +35,11 @@ STANDING = "engine-start"
 class PrivateEngine:
     """The private engine that lives under one folder."""
 
-    def __init__(self, base: Path | None = None, bridge: str = BRIDGE) -> None:
+    def __init__(self, base: Path | None = None, bridge: str = BRIDGE,
+                 daemon_args: tuple[str, ...] = ()) -> None:
         self.base = base or cache_dir() / "engine"
         self.bridge = bridge
+        self.daemon_args = daemon_args
         self.root = (cache_dir() / "engine") / "root"
         self.host = f"unix://{self.base}/run/docker.sock"
         self.leases = Leases(self.base / "leases")
@@ -117,7 +119,7 @@ class PrivateEngine:
         command = [*_sudo(env), "dockerd", "--host", self.host,
                    "--data-root", str(self.base / "data"), "--exec-root", str(self.base / "exec"),
                    "--pidfile", str(self.base / "run/docker.pid"),
-                   "--bridge", self.bridge, "--ip", "127.0.0.1", "--group", str(os.getgid())]
+                   "--bridge", self.bridge, "--ip", "127.0.0.1", "--group", str(os.getgid()), *self.daemon_args]
         with self.log.open("wb") as log:
             daemon = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log,
                                       stderr=log, start_new_session=True)

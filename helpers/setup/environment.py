@@ -49,16 +49,22 @@ def ensure() -> Path:
     if is_ready():
         return python()
     if not _in_conda():
-        if VENV.exists():
-            with step("removing the half-made or outdated .venv"):
-                shutil.rmtree(VENV)
-        with step("Python environment .venv"):
-            _make_venv()
+        if not is_inside():      # never take away the environment this very process runs in
+            if VENV.exists():
+                with step("removing the half-made or outdated .venv"):
+                    shutil.rmtree(VENV)
+            with step("Python environment .venv"):
+                _make_venv()
         with step("packages from requirements.txt, hashes checked"):
             _pip_install()
     _add_to_path()
     _stamp_path().write_text(_stamp())
     return python()
+
+
+def is_inside() -> bool:
+    """Whether this process runs in the environment that the course uses."""
+    return Path(sys.prefix).resolve() == VENV.resolve() or _in_conda()
 
 
 def _in_conda() -> bool:

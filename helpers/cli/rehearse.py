@@ -1,0 +1,92 @@
+"""`rehearse`: execute chapters as a class would see them, with nbclient.
+
+Says the time of each chapter while it runs, and on failure the chapter, the cell and the
+message. With `save` the outputs are written into the tracked notebooks, normalised.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from helpers.cli import work
+from helpers.engine.engine import Engine
+from helpers.setup.console import say
+
+CELL_SECONDS = 600
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def rehearse(prefixes: Sequence[str], *, save: bool, engine: Engine) -> int:
+    """Execute the chapters whose names begin with `prefixes` (all, when none is given)."""
+    chapters = ([work.chapter_path(prefix) for prefix in prefixes]
+                or sorted(work.SOURCE.glob("*.ipynb")))
+    failed = 0
+    for path in chapters:
+        failed += not _rehearse_one(path, save, engine)
+    return 1 if failed else 0
+
+
+def _rehearse_one(path: Path, save: bool, engine: Engine) -> bool:
+    notebook = nbformat.read(path, as_version=4)
+    count = len(notebook.cells)
+    began = time.monotonic()
+    running = [0]
+
+    def on_start(cell: nbformat.NotebookNode, cell_index: int, **_: object) -> None:
+        running[0] = cell_index
+        if sys.stderr.isatty():
+            print(f"\r  …  {path.stem}: cell {cell_index + 1} of {count}", end="",
+                  file=sys.stderr, flush=True)
+
+    client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3",
+                            resources={"metadata": {"path": str(path.parent)}},
+                            on_cell_start=on_start, store_widget_state=True)
+    try:
+        client.execute(env=engine.env)
+    except CellExecutionError as error:
+        _tell(path, running[0], began, ANSI.sub("", f"{error.ename}: {error.evalue}"))
+        return False
+    except (CellTimeoutError, DeadKernelError) as error:
+        _tell(path, running[0], began, str(error).strip().splitlines()[0])
+        return False
+    end = "\r" if sys.stderr.isatty() else ""
+    say(f"{end}  ✓  {path.stem}  ({time.monotonic() - began:.1f} s)")
+    if save:
+        nbformat.write(normalised(notebook), path)
+    return True
+
+
+def _tell(path: Path, cell: int, began: float, message: str) -> None:
+    say(f"\n  ✗  {path.stem}, cell {cell + 1}, after {time.monotonic() - began:.1f} s:\n"
+        f"     {message}")
+
+
+def normalised(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook with what says something of this machine or this run alone taken out."""
+    tidy = copy.deepcopy(notebook)
+    widgets = tidy.metadata.get("widgets")
+    tidy.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE})
+    if widgets:
+        tidy.metadata["widgets"] = widgets
+    number = 0
+    for cell in tidy.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        number += 1
+        cell.execution_count = number
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = number
+    return tidy

@@ -1,0 +1,61 @@
+"""Fixtures: the engine the suite runs on, and a second engine that plays the user's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.engine import standin
+from helpers.engine.engine import Engine
+from helpers.engine.find import connect
+from helpers.engine.private import PrivateEngine
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """A real engine with the base image; a test that asks for it fails where there is none."""
+    found = connect()
+    standin.ensure_base_image(found)
+    return found
+
+
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """A folder with a short path: a socket's path holds 107 bytes at most."""
+    folder = Path(tempfile.mkdtemp(prefix="dc-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def second_daemon(engine: Engine, short_tmp: Path) -> Iterator[PrivateEngine]:
+    """A second engine daemon beside the suite's, with data, socket and bridge of its own."""
+    daemon = PrivateEngine(short_tmp, bridge=f"dkt{os.getpid() % 10**8}",
+                           daemon_args=("--iptables=false", "--ip6tables=false"))
+    if not daemon.root.is_dir():
+        daemon._install()
+    daemon._launch()
+    yield daemon
+    daemon._halt()
+
+
+@pytest.fixture
+def own_engine(second_daemon: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The second engine as the user's own, with a small foreign image `foreign:1` on it."""
+    monkeypatch.setenv("DOCKER_HOST", second_daemon.host)
+    told = second_daemon.answer()
+    assert told
+    mine = Engine(second_daemon.host, "own", told.version, second_daemon.engine("").docker,
+                  second_daemon.engine("").extra_env)
+    tar = second_daemon.base / "empty.tar"
+    import tarfile
+    with tarfile.open(tar, "w"):
+        pass
+    made = mine.run("import", str(tar), "foreign:1")
+    assert made.returncode == 0, made.stderr
+    return mine

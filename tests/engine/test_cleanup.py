@@ -1,0 +1,52 @@
+"""`clean` removes what carries our label, and leaves all else, on a user's own engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from helpers.engine.cleanup import clean
+from helpers.engine.engine import Engine
+from helpers.engine.owner import OWNER_LABEL, owner_id
+
+pytestmark = pytest.mark.engine
+
+
+def inventory(engine: Engine) -> dict[str, set[str]]:
+    client = engine.client
+    return {"containers": {c.name for c in client.containers.list(all=True)},
+            "images": {t for i in client.images.list() for t in i.tags},
+            "volumes": {v.name for v in client.volumes.list()},
+            "networks": {n.name for n in client.networks.list()}}
+
+
+def make_set(engine: Engine, prefix: str, labels: dict[str, str]) -> None:
+    flags = [part for k, v in labels.items() for part in ("--label", f"{k}={v}")]
+    changes = [part for k, v in labels.items() for part in ("--change", f"LABEL {k}={v}")]
+    for args in (["volume", "create", *flags, f"{prefix}-volume"],
+                 ["network", "create", *flags, f"{prefix}-network"],
+                 ["create", "--name", f"{prefix}-container", *flags, "foreign:1", "true"],
+                 ["commit", *changes, f"{prefix}-container", f"{prefix}-image:1"]):
+        done = engine.run(*args)
+        assert done.returncode == 0, done.stderr
+
+
+def test_only_ours_is_removed(own_engine: Engine) -> None:
+    make_set(own_engine, "foreign", {})
+    make_set(own_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
+    before = inventory(own_engine)
+    make_set(own_engine, "ours", {OWNER_LABEL: owner_id()})
+    assert inventory(own_engine) != before
+    cleaned = clean(own_engine)
+    assert inventory(own_engine) == before
+    assert (cleaned.containers, cleaned.images, cleaned.volumes, cleaned.networks) == (1, 1, 1, 1)
+
+
+def test_on_the_private_engine_the_unlabelled_is_the_courses_too(own_engine: Engine) -> None:
+    make_set(own_engine, "typed", {})
+    make_set(own_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
+    clean(own_engine, also_unlabelled=True)
+    left = inventory(own_engine)
+    assert left["containers"] == {"other-checkout-container"}
+    assert left["volumes"] == {"other-checkout-volume"}
+    assert "other-checkout-network" in left["networks"]
+    assert "typed-network" not in left["networks"]
