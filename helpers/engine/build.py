@@ -142,7 +142,7 @@ def build_image(
         ) from None
     seconds = time.monotonic() - began
     if code != 0:
-        raise failure(progress, parsed, file.name)
+        raise failure(progress, parsed, file.name, engine_answers=_answers(engine))
     return report(progress, parsed, tag, seconds, *_history(engine, progress.image_id or tag))
 
 
@@ -295,7 +295,12 @@ def _find_by_text(
                 return
 
 
-def failure(progress: Progress, parsed: dockerfiles.Dockerfile, file_name: str) -> BuildFailed:
+def failure(
+    progress: Progress,
+    parsed: dockerfiles.Dockerfile,
+    file_name: str,
+    engine_answers: bool = True,
+) -> BuildFailed:
     """Turn a build that ended with an error into one message that says what to do."""
     failed = [v for v in progress.vertexes.values() if v.error]
     # Steps that ran beside the failed one are cancelled, and say so as their error.
@@ -305,6 +310,9 @@ def failure(progress: Progress, parsed: dockerfiles.Dockerfile, file_name: str) 
     error = vertex.error if vertex else _last_error(progress.text)
     output = _last_lines(vertex.output) if vertex else ()
     instruction = _failed_instruction(vertex, parsed, text, file_name)
+    if not engine_answers:  # whatever else was said follows from that
+        text += f"\n{_ENGINE_GONE[0]}"
+        error = error.partition(" did not complete successfully")[0]
     what, hint = _cause(error, text, output, vertex)
     where = ""
     if instruction:
@@ -427,6 +435,14 @@ def _run(
     finally:
         if child.stderr is not None:
             child.stderr.close()
+
+
+def _answers(engine: Engine) -> bool:
+    """Whether the engine is still there, asked after a build that failed."""
+    try:
+        return bool(engine.client.ping())
+    except Exception:  # the SDK lets through errors of several libraries below it
+        return False
 
 
 def _stop(child: subprocess.Popen[str]) -> None:

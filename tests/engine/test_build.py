@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from helpers.engine.build import BuildFailed, build_image
 from helpers.engine.engine import Engine
 from helpers.engine.owner import labels
+from helpers.engine.private import PrivateEngine
 from helpers.errors import CourseError
 
 pytestmark = pytest.mark.engine
@@ -237,6 +240,79 @@ def test_ctrl_c_leaves_nothing(engine: Engine, tag: str, tmp_path: Path):
         time.sleep(0.2)
     assert running("sleep 300", str(folder)) == [], "the engine still runs the cancelled step"
     assert not engine.client.images.list(tag)
+
+
+def test_engine_stopped_in_mid_build(second_daemon: PrivateEngine, engine: Engine, tmp_path: Path):
+    told = second_daemon.answer()
+    assert told
+    other = second_daemon.engine(told.version)
+    saved = subprocess.Popen([engine.docker, "save", "python:3.13-slim"], env=engine.env,
+                             stdout=subprocess.PIPE)
+    loaded = subprocess.run([other.docker, "load"], env=other.env, stdin=saved.stdout,
+                            capture_output=True, text=True, check=False)
+    assert saved.wait() == 0 and loaded.returncode == 0, loaded.stderr
+    (tmp_path / "Dockerfile").write_text("FROM python:3.13-slim\nRUN --network=none sleep 120\n")
+    stopping: list[threading.Thread] = []
+
+    def stop_at_run(text: str) -> None:
+        if "RUN" in text and not stopping:
+            stopping.append(threading.Timer(1, second_daemon._halt))
+            stopping[0].start()
+
+    began = time.monotonic()
+    try:
+        with pytest.raises(BuildFailed) as caught:
+            build_image(tmp_path, tag="cut-off", engine=other, on_progress=stop_at_run)
+        assert "stopped answering" in str(caught.value), str(caught.value)
+        assert time.monotonic() - began < 60
+        for thread in stopping:
+            thread.join()
+        with pytest.raises(CourseError, match="stopped answering"):
+            build_image(tmp_path, tag="cut-off", engine=other)
+        assert running("buildx", str(tmp_path)) == []
+    finally:
+        end_orphans(second_daemon.base)
+
+
+def end_orphans(base: Path) -> None:
+    """End what a stopped engine left: dockerd ends without the RUN that BuildKit was running."""
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            root = (folder / "mountinfo").read_text().splitlines()[0]
+        except (OSError, IndexError):
+            continue
+        if f"upperdir={base}/data/" in root and " / / " in root:
+            subprocess.run([*sudo, "kill", "-9", folder.name], check=False)
+    time.sleep(0.2)
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for point in reversed([m for m in mounted if m.startswith(f"{base}/data/")]):
+        subprocess.run([*sudo, "umount", "--lazy", point], check=False)
+
+
+def test_disk_full(engine: Engine, short_tmp: Path, tmp_path: Path):
+    """The data root is a small tmpfs, and the image does not fit."""
+    (short_tmp / "data").mkdir()
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    subprocess.run([*sudo, "mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs",
+                    str(short_tmp / "data")], check=True)
+    daemon = PrivateEngine(short_tmp, bridge=f"dkf{os.getpid() % 10**8}",
+                           daemon_args=("--iptables=false", "--ip6tables=false"))
+    try:
+        if not daemon.root.is_dir():
+            daemon._install()
+        small = daemon.engine(daemon._launch().version)
+        (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY big /big\n")
+        with (tmp_path / "big").open("wb") as big:
+            big.write(os.urandom(1 << 20) * 80)
+        with pytest.raises(BuildFailed) as caught:
+            build_image(tmp_path, tag="too-big", engine=small)
+        assert "disk is full" in str(caught.value), str(caught.value)
+        assert "clean" in caught.value.hint
+        assert not small.client.images.list()
+    finally:
+        daemon._halt()
+        subprocess.run([*sudo, "umount", "--lazy", str(short_tmp / "data")], check=False)
 
 
 def running(*words: str) -> list[str]:

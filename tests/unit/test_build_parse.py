@@ -141,6 +141,13 @@ def test_causes(name, error, tail, said):
     assert caught.hint
 
 
+def test_a_stopped_engine_outweighs_what_the_step_said():
+    found = heard(vertex("[2/3] RUN pip install x", (1, 2),
+                         error="x did not complete successfully: exit code: 137"))
+    caught = failure(found, parse(TEXT), "Dockerfile", engine_answers=False)
+    assert "stopped answering" in str(caught) and "exit code" not in str(caught)
+
+
 REPORT = BuildReport("sha256:1", ("app",), 1.25, (
     BuildStep("FROM python:3.13-slim", 0.0, True, 125_300_000, 1, 3, "", 1),
     BuildStep("RUN a && \\\n  # note\n  b <c>", 1.2, False, 2_000, 2, 3, "", 3),
