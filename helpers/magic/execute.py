@@ -211,8 +211,7 @@ def _adapt(project: dict[str, Any], engine: Engine) -> None:
                 if equals:
                     build.setdefault("additional_contexts", {}).setdefault(name, value)
         for port in service.get("ports", []) if engine.kind == "own" else []:
-            if port.get("published"):
-                port.setdefault("host_ip", "127.0.0.1")
+            port.setdefault("host_ip", "127.0.0.1")
             port.setdefault("published", "0")     # any; Compose drops the address without it
     for kind in ("networks", "volumes"):
         for name, found in project.get(kind, {}).items():
