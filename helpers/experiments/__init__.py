@@ -1,0 +1,1 @@
+"""Experiments: each runs something real and returns a frozen result; none prints or draws."""

@@ -1,0 +1,144 @@
+"""How the caching experiment looks: both orders side by side, one bar a build step.
+
+A cached step is hatched and says "cached"; a rebuilt one is solid and says its seconds. The figure
+has its own white background and an `alt` text that says the same. Must not know how it was
+measured. JupyterLab gives an image/png output no alt text, so the page gets a <figure>.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from helpers.results.caching import (
+    PHASES,
+    OrderExperiment,
+    PhaseResult,
+    StepSamples,
+    one_line,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+REBUILT, CACHED, INK = "#b5460f", "#d7e8f5", "#1b1f24"
+
+
+def mimebundle(experiment: OrderExperiment) -> dict[str, Any]:
+    """The experiment as a figure with alt text, a PNG image and a plain table."""
+    image = png(experiment)
+    return {"text/plain": experiment.text(), "text/html": html(experiment, image),
+            "image/png": image}
+
+
+def html(experiment: OrderExperiment, image: bytes) -> str:
+    """The figure with its alt text, and the same as a table for who prefers to read it."""
+    data = base64.b64encode(image).decode("ascii")
+    return (f'<figure style="margin:0"><img alt="{escape(alt_text(experiment), quote=True)}" '
+            f'src="data:image/png;base64,{data}" style="max-width:100%"></figure>'
+            f"<details><summary>The same as a table</summary>"
+            f"<pre>{escape(experiment.text())}</pre></details>")
+
+
+def alt_text(experiment: OrderExperiment) -> str:
+    """What the figure shows, in sentences."""
+    parts = [title(experiment) + "."]
+    for phase in PHASES:
+        for order in experiment.orders:
+            result = order.phase(phase)
+            steps = ", ".join(f"{one_line(s.instruction, 40)} {s.outcome}" for s in result.counted)
+            parts.append(f"{capital(experiment.phase_words(phase))}, {order.order}: {steps}; "
+                         f"{result.median_seconds:.1f} s in all.")
+    return " ".join(parts)
+
+
+def title(experiment: OrderExperiment) -> str:
+    """The figure's title: the app, the edit, and how many runs stand behind each bar."""
+    runs = "1 run" if experiment.repeats == 1 else (
+        f"median of {experiment.repeats} runs, whiskers from fastest to slowest")
+    return f"{experiment.app} in two orders, {experiment.edit_words} ({runs})"
+
+
+def png(experiment: OrderExperiment) -> bytes:
+    """The figure as a PNG image, 1240 pixels wide."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    drawn = figure(experiment)
+    FigureCanvasAgg(drawn)
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, format="png", dpi=100, facecolor="white")
+    return buffer.getvalue()
+
+
+def figure(experiment: OrderExperiment) -> Figure:
+    """A column for each order, a panel for each kind of build, a bar for each step."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    steps = max(len(phase.counted) for order in experiment.orders for phase in order.phases)
+    longest = max((max(step.seconds) for order in experiment.orders for phase in order.phases
+                   for step in phase.counted), default=1.0) or 1.0
+    drawn = Figure(figsize=(12.4, 1.9 + len(PHASES) * (0.55 + 0.27 * steps)),
+                   layout="constrained", facecolor="white")
+    panels = drawn.subplots(len(PHASES), len(experiment.orders), squeeze=False, sharex=True)
+    for column, order in enumerate(experiment.orders):
+        for row, phase in enumerate(PHASES):
+            result, axes = order.phase(phase), panels[row][column]
+            draw_panel(axes, result, longest)
+            heading = f"{capital(experiment.phase_words(phase))}: {result.median_seconds:.1f} s"
+            if row == 0:
+                heading = f"{order.order.upper()}\n{heading}"
+            axes.set_title(heading, loc="left", fontsize=12, fontweight="bold", color=INK)
+        panels[-1][column].set_xlabel("seconds", fontsize=11, color=INK)
+    drawn.suptitle(title(experiment), fontsize=13.5, color=INK)
+    drawn.legend(handles=[
+        Patch(facecolor=REBUILT, edgecolor=INK, label="rebuilt"),
+        Patch(facecolor=CACHED, edgecolor=INK, hatch="////", label="cached (no work done)")],
+        loc="outside lower center", ncols=2, fontsize=11, frameon=False)
+    return drawn
+
+
+def draw_panel(axes: Axes, result: PhaseResult, longest: float) -> None:
+    """The bars of one kind of build, first step on top; `longest` is the widest bar in seconds."""
+    for place, step in enumerate(result.counted):
+        draw_step(axes, place, step, longest)
+    axes.set_yticks(range(len(result.counted)),
+                    [one_line(step.instruction, 36) for step in result.counted],
+                    fontsize=10.5, family="monospace", color=INK)
+    axes.set_ylim(len(result.counted) - 0.4, -0.6)
+    axes.set_xlim(0, longest * 1.4)
+    axes.tick_params(axis="x", labelsize=10, colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_step(axes: Axes, place: int, step: StepSamples, longest: float) -> None:
+    """One step's bar, hatched when it was cached, with its words beside it."""
+    stub = longest * 0.035
+    low, high = step.spread_seconds
+    if step.outcome == "cached":
+        axes.barh(place, stub, height=0.68, color=CACHED, edgecolor=INK, hatch="////")
+        end, words = stub, "cached"
+    else:
+        hatch = None if step.agrees else "////"
+        axes.barh(place, step.median_seconds, height=0.68, color=REBUILT, edgecolor=INK,
+                  hatch=hatch)
+        end, words = high, f"rebuilt, {step.median_seconds:.2f} s"
+        if high - low > longest * 0.02:
+            middle = step.median_seconds
+            axes.errorbar(middle, place, xerr=[[middle - low], [high - middle]], color=INK,
+                          capsize=3, linewidth=1.3)
+        if not step.agrees:
+            words = f"{step.outcome}, {step.median_seconds:.2f} s"
+    axes.text(end + longest * 0.02, place, words, va="center", fontsize=11, color=INK)
+
+
+def capital(words: str) -> str:
+    """The words with a capital first letter, the rest as it is."""
+    return words[:1].upper() + words[1:]
+
+
+RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {OrderExperiment: mimebundle}

@@ -1,0 +1,56 @@
+"""The predictions graded by real builds: two ways to be right, and a bank of wrong answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from helpers.engine.engine import Engine
+from helpers.exercises import grade, predict_cache, tasks
+from helpers.exercises.predict_cache import TASK_ID
+from helpers.results.caching import COPY_FIRST, REQUIREMENTS_FIRST
+
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine")]
+
+INSTALL = "RUN pip install --no-cache-dir -r requirements.txt"
+REBUILT = {COPY_FIRST: {"COPY . .", INSTALL}, REQUIREMENTS_FIRST: {"COPY . ."}}
+
+
+def right() -> dict[str, dict[str, str]]:
+    return {order: {step: "rebuilt" if step in REBUILT[order] else "cached" for step in found}
+            for order, found in tasks()[0].start.items()}
+
+
+def test_the_right_answer_passes() -> None:
+    verdict = grade(TASK_ID, right())
+    assert verdict.passed is True, verdict.text()
+    assert verdict.seconds > 0 and len(verdict.checks) == 7
+
+
+@pytest.mark.parametrize(("changes", "headline", "hint"), [
+    ({(COPY_FIRST, INSTALL): "cached"}, "6 of 7 right", "COPY . . above it changed"),
+    ({(REQUIREMENTS_FIRST, INSTALL): "rebuilt"}, "6 of 7 right", "nor any step above it changed"),
+    ({(REQUIREMENTS_FIRST, "COPY . ."): "cached", (COPY_FIRST, "COPY . ."): "cached"},
+     "5 of 7 right", "app.py is among the files it copies"),
+])
+def test_wrong_answers_get_their_own_hint(changes: dict, headline: str, hint: str) -> None:
+    answer = right()
+    for (order, step), word in changes.items():
+        answer[order][step] = word
+    verdict = grade(TASK_ID, answer)
+    assert verdict.passed is False and verdict.headline == headline
+    assert all(hint in check.hint for check in verdict.checks if check.passed is False)
+
+
+@pytest.mark.parametrize("word", ["cached", "rebuilt"])
+def test_one_word_for_all_is_not_enough(word: str) -> None:
+    answer = {order: dict.fromkeys(found, word) for order, found in right().items()}
+    assert grade(TASK_ID, answer).passed is False
+
+
+def test_a_dead_engine_is_not_the_students_mistake(monkeypatch: pytest.MonkeyPatch,
+                                                   engine: Engine) -> None:
+    dead = Engine("unix:///nowhere/docker.sock", "private", engine.version, engine.docker,
+                  engine.extra_env)
+    monkeypatch.setattr("helpers.experiments.caching.connect", lambda: dead)
+    verdict = predict_cache.grade(right())
+    assert verdict.passed is None and {check.passed for check in verdict.checks} == {None}

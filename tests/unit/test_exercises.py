@@ -1,0 +1,208 @@
+"""The exercise frame without an engine: shapes, verdicts, hints, the widget, the exit codes."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import ipywidgets
+import pytest
+
+from helpers.errors import CourseError, EngineUnavailable
+from helpers.exercises import cli, grade, predict_cache, tasks
+from helpers.exercises.predict_cache import TASK_ID, steps
+from helpers.exercises.widget import exercise
+from helpers.results.caching import (
+    COPY_FIRST,
+    REQUIREMENTS_FIRST,
+    OrderExperiment,
+    OrderResult,
+    PhaseResult,
+    StepSamples,
+)
+
+INSTALL = "RUN pip install --no-cache-dir -r requirements.txt"
+REBUILT = {COPY_FIRST: {"COPY . .", INSTALL}, REQUIREMENTS_FIRST: {"COPY . ."}}
+
+
+def right() -> dict[str, dict[str, str]]:
+    return {order: {step: "rebuilt" if step in REBUILT[order] else "cached" for step in found}
+            for order, found in tasks()[0].start.items()}
+
+
+def measured(*_: object, **__: object) -> OrderExperiment:
+    return OrderExperiment("flask-app", "app.py", 1, tuple(
+        OrderResult(order, "", (PhaseResult("edited", (
+            StepSamples("FROM python:3.13-slim", (False,), (0.0,)),
+            *(StepSamples(step, (word == "cached",), (0.1,)) for step, word in found.items())),
+            (1.0,)),))
+        for order, found in right().items()))
+
+
+@pytest.fixture
+def engine_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_cache, "compare_orders", measured)
+
+
+@pytest.fixture
+def no_building(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*_: object, **__: object) -> None:
+        raise AssertionError("something was built")
+
+    monkeypatch.setattr(predict_cache, "compare_orders", build)
+
+
+def test_the_task_starts_unanswered_with_the_apps_own_steps() -> None:
+    (task,) = (t for t in tasks() if t.id == TASK_ID)
+    assert task.start == {
+        COPY_FIRST: dict.fromkeys(["WORKDIR /app", "COPY . .", INSTALL]),
+        REQUIREMENTS_FIRST: dict.fromkeys(
+            ["WORKDIR /app", "COPY requirements.txt .", INSTALL, "COPY . ."])}
+
+
+def test_steps_of_a_dockerfile_with_comments_and_continuations() -> None:
+    assert steps("# RUN no\nfrom x\nRun a \\\n# between\n  && b\nENV A=1\nadd u v\n") == [
+        "Run a && b", "add u v"]
+
+
+@pytest.mark.usefixtures("engine_says")
+def test_all_right_passes() -> None:
+    verdict = grade(TASK_ID, right())
+    assert verdict.passed is True and verdict.headline == "7 of 7 right"
+
+
+@pytest.mark.usefixtures("engine_says")
+@pytest.mark.parametrize(("order", "step", "because"), [
+    (COPY_FIRST, INSTALL,
+     "you said it is cached; it was rebuilt, because COPY . . above it changed"),
+    (COPY_FIRST, "COPY . .",
+     "you said it is cached; it was rebuilt, because app.py is among the files it copies"),
+    (COPY_FIRST, "WORKDIR /app",
+     "you said it is rebuilt; it was cached, because neither it nor any step above it changed"),
+    (REQUIREMENTS_FIRST, "COPY requirements.txt .",
+     "you said it is rebuilt; it was cached, because neither the files it copies nor any step "
+     "above it changed"),
+])
+def test_one_wrong_answer_gets_the_hint_for_it(order: str, step: str, because: str) -> None:
+    answer = right()
+    answer[order][step] = {"cached": "rebuilt", "rebuilt": "cached"}[answer[order][step]]
+    verdict = grade(TASK_ID, answer)
+    assert verdict.passed is False and verdict.headline == "6 of 7 right"
+    (wrong,) = (check for check in verdict.checks if not check.passed)
+    assert wrong.name == f"{order}: {step}" and wrong.hint == because
+
+
+@pytest.mark.usefixtures("engine_says")
+def test_other_spellings_of_a_right_answer_are_right() -> None:
+    answer = {order: {f"  {step.replace(' ', '  ')} ": f" {word.upper()} "
+                      for step, word in found.items()} for order, found in right().items()}
+    assert grade(TASK_ID, answer).passed is True
+
+
+@pytest.mark.usefixtures("engine_says")
+def test_a_step_without_answer_is_not_tried_and_not_given_away() -> None:
+    answer = right()
+    del answer[REQUIREMENTS_FIRST]["WORKDIR /app"]
+    answer[COPY_FIRST][INSTALL] = None
+    verdict = grade(TASK_ID, answer)
+    assert verdict.passed is False
+    assert verdict.headline == "5 of 7 right, 2 still to answer"
+    assert [c.hint for c in verdict.checks if c.passed is None] == ["not answered"] * 2
+
+
+@pytest.mark.usefixtures("no_building")
+def test_nothing_is_built_for_an_empty_answer() -> None:
+    assert grade(TASK_ID, {}).passed is False
+    assert grade(TASK_ID, tasks()[0].start).headline.startswith("0 of 7 right")
+
+
+@pytest.mark.usefixtures("no_building")
+@pytest.mark.parametrize("bad", [
+    None, [], "cached", 3, {"copy last": {}}, {COPY_FIRST: "cached"}, {COPY_FIRST: ["cached"]},
+    {COPY_FIRST: {"RUN rm": "cached"}}, {COPY_FIRST: {INSTALL: "maybe"}},
+    {COPY_FIRST: {INSTALL: True}}, {COPY_FIRST: {INSTALL: ["cached"]}}, {COPY_FIRST: {1: "cached"}},
+    {None: {}}, {("a",): {}},
+])
+def test_a_malformed_answer_is_one_message(bad: object) -> None:
+    with pytest.raises(CourseError) as caught:
+        grade(TASK_ID, bad)
+    assert "\n" not in caught.value.message and caught.value.hint
+
+
+def test_an_unknown_task_is_one_message() -> None:
+    with pytest.raises(CourseError, match="no task"):
+        grade("99-nothing", {})
+
+
+@pytest.mark.parametrize("error", [
+    EngineUnavailable("No engine.", "Start it."), CourseError("Build failed.", "Look."),
+    OSError("gone"), RuntimeError("x")])
+def test_what_could_not_be_measured_is_not_the_students_mistake(
+        monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def build(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(predict_cache, "compare_orders", build)
+    verdict = grade(TASK_ID, right())
+    assert verdict.passed is None and {check.passed for check in verdict.checks} == {None}
+    assert "not your mistake" in verdict.text() and "Traceback" not in verdict.text()
+
+
+@pytest.mark.usefixtures("engine_says")
+def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(right()))
+    assert cli.grade_file(TASK_ID, file) == 0
+    wrong = copy.deepcopy(right())
+    wrong[COPY_FIRST][INSTALL] = "cached"
+    file.write_text(json.dumps(wrong))
+    assert cli.grade_file(TASK_ID, file) == 1
+    assert "6 of 7 right" in capsys.readouterr().out
+    file.write_text("{")
+    assert cli.grade_file(TASK_ID, file) == 2
+    assert cli.grade_file(TASK_ID, tmp_path / "none.json") == 2
+    file.write_bytes(b"\xff\xfe\x00")
+    assert cli.grade_file(TASK_ID, file) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def parts(widget: ipywidgets.Widget) -> list[ipywidgets.Widget]:
+    return [widget, *(p for child in getattr(widget, "children", ()) for p in parts(child))]
+
+
+def by_class(widget: ipywidgets.Widget, name: str) -> ipywidgets.Widget:
+    (found,) = (p for p in parts(widget) if name in getattr(p, "_dom_classes", ()))
+    return found
+
+
+@pytest.mark.usefixtures("engine_says")
+def test_the_widget_asks_then_grades() -> None:
+    widget = exercise(TASK_ID)
+    toggles = [p for p in parts(widget) if isinstance(p, ipywidgets.ToggleButtons)]
+    assert len(toggles) == 7 and all(t.value is None for t in toggles)
+    for toggle, word in zip(toggles, (w for o in right().values() for w in o.values()),
+                            strict=True):
+        toggle.value = word
+    toggles[0].value = "rebuilt"
+    feedback = by_class(widget, "course-feedback").children[0]
+    assert "right" not in feedback.value
+    by_class(widget, "course-check").click()
+    widget.wait(20)
+    assert "6 of 7 right" in feedback.value
+    assert "✗ not right: copy first: WORKDIR /app" in feedback.value
+    assert not by_class(widget, "course-check").disabled
+    assert by_class(widget, "course-predict")
+
+
+def test_the_widget_survives_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("<b>")
+
+    monkeypatch.setattr(predict_cache, "compare_orders", build)
+    widget = exercise(TASK_ID)
+    next(p for p in parts(widget) if isinstance(p, ipywidgets.ToggleButtons)).value = "cached"
+    by_class(widget, "course-check").click()
+    widget.wait(20)
+    value = by_class(widget, "course-feedback").children[0].value
+    assert "not your mistake" in value and "Traceback" not in value
