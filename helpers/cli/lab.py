@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from pathlib import Path
 
 from helpers.cli import work
 from helpers.cli.ready import ready
@@ -32,22 +33,17 @@ def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
     for line in work.lay_out(reset=reset):
         say(f"  !  {line}")
     token = secrets.token_hex(24)
-    command = [str(environment.python()), "-m", "jupyterlab", "--no-browser",
-               f"--ServerApp.root_dir={work.WORK}", "--ServerApp.ip=127.0.0.1",
-               f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
-               "--LabApp.extension_manager=readonly"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         say("  !  you are root: JupyterLab is told to allow it (--allow-root)")
-        command.append("--allow-root")
     log_file = cache_dir() / "lab.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     env = {**engine.env, "JUPYTER_TOKEN": token}
     with log_file.open("wb") as log:
-        server = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log,
+        server = subprocess.Popen(command(work.WORK, port), env=env, stdin=subprocess.DEVNULL, stdout=log,
                                   stderr=subprocess.STDOUT, start_new_session=True)
     try:
         with step("starting JupyterLab"):
-            _wait_until_served(server, port, token)
+            wait_until_served(server, port, token)
         address = f"http://127.0.0.1:{port}/lab/tree/notebooks/00_start_here.ipynb?token={token}"
         say(f"ready after {time.monotonic() - began:.1f} s. Ctrl-C stops it.")
         print(address, flush=True)
@@ -64,6 +60,17 @@ def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
             server.wait(15)
         except subprocess.TimeoutExpired:
             server.kill()
+
+
+def command(root: Path, port: int) -> list[str]:
+    """The command line that serves JupyterLab from `root`; the token is in JUPYTER_TOKEN."""
+    line = [str(environment.python()), "-m", "jupyterlab", "--no-browser",
+            f"--ServerApp.root_dir={root}", "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
+            "--LabApp.extension_manager=readonly"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        line.append("--allow-root")
+    return line
 
 
 def _choose_port(wanted: int | None) -> int:
@@ -91,7 +98,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _wait_until_served(server: subprocess.Popen[bytes], port: int, token: str) -> None:
+def wait_until_served(server: subprocess.Popen[bytes], port: int, token: str) -> None:
+    """Return once the server answers; CourseError when it does not within START_SECONDS."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}/api/status",
                                      headers={"Authorization": f"token {token}"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -114,6 +114,7 @@ class PrivateEngine:
         for plugin in (self.root / "usr/libexec/docker/cli-plugins").iterdir():
             _link(self.base / "config/cli-plugins" / plugin.name, plugin)
         env = self._daemon_env()
+        self._link_iptables(env)
         self._make_bridge(env)
         (self.base / "run/docker.pid").unlink(missing_ok=True)
         command = [*_sudo(env), "dockerd", "--host", self.host,
@@ -164,24 +165,20 @@ class PrivateEngine:
         env = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}:/usr/sbin:/sbin"}
         for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
             env.pop(name, None)
-        binary = self.root / "usr/sbin/xtables-nft-multi"
-        if binary.is_file():
-            env |= {"LD_LIBRARY_PATH": str(lib), "XTABLES_LIBDIR": str(lib / "xtables")}
-            self._link_iptables(env)
-        return env
+        return env | {"LD_LIBRARY_PATH": str(lib), "XTABLES_LIBDIR": str(lib / "xtables")}
 
     def _link_iptables(self, env: dict[str, str]) -> None:
-        """Name as `iptables` the variant that works with this kernel: nft or legacy."""
+        """Name as `iptables` the variant in use on this machine: legacy where its tables are
+        filled (a packet must pass both), else nft where this kernel has it."""
         bin_dir = self.base / "bin"
-        if (bin_dir / "iptables").is_symlink():
-            return
         bin_dir.mkdir(parents=True, exist_ok=True)
         sbin = self.root / "usr/sbin"
-        works = [v for v in ("nft", "legacy")
-                 if _quiet([*_sudo(env), str(sbin / f"iptables-{v}"), "-t", "nat", "-S"], env)]
+        filled = Path("/proc/net/ip_tables_names")
+        legacy = filled.exists() and filled.read_text().strip()
+        works = [*_sudo(env), str(sbin / "iptables-nft"), "-t", "nat", "-S"]
+        variant = "nft" if not legacy and _quiet(works, env) else "legacy"
         for name in ("iptables", "ip6tables"):
             for suffix in ("", "-save", "-restore"):
-                variant = (works or ["legacy"])[0]
                 _link(bin_dir / f"{name}{suffix}", sbin / f"{name}-{variant}{suffix}")
 
     def _make_bridge(self, env: dict[str, str]) -> None:

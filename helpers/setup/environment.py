@@ -23,6 +23,8 @@ LOCK = CHECKOUT / "requirements.txt"
 OVERRIDES = {
     "@jupyterlab/apputils-extension:notification": {
         "fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+    # All cells are in the page: searching finds them, and slides and tests see them.
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
 
 

@@ -1,0 +1,62 @@
+"""JupyterLab as `lab` serves it, and the system's Chromium driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from helpers.cli import lab, work
+from helpers.engine.engine import Engine
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The address and token of a JupyterLab on fresh copies of the chapters."""
+    root = tmp_path_factory.mktemp("lab")
+    work.lay_out(work=root)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    with (root / "lab.log").open("wb") as log:
+        server = subprocess.Popen(lab.command(root, port), stdout=log, stderr=log,
+                                  stdin=subprocess.DEVNULL, start_new_session=True,
+                                  env={**engine.env, "JUPYTER_TOKEN": token})
+    try:
+        lab.wait_until_served(server, port, token)
+        yield f"http://127.0.0.1:{port}", token
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page of the Chromium named by COURSE_CHROMIUM, 1280×720."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch_persistent_context(
+            str(tmp_path_factory.mktemp("chromium")), headless=True, args=QUIET,
+            executable_path=os.environ["COURSE_CHROMIUM"],
+            viewport={"width": 1280, "height": 720})
+        try:
+            yield browser.new_page()
+        finally:
+            browser.close()
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """Where screenshots are kept: outside the repository."""
+    folder = Path(os.environ["COURSE_ARTIFACTS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

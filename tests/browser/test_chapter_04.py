@@ -1,0 +1,78 @@
+"""Chapter 04 as a student has it: Run All in JupyterLab, the prediction answered by clicking."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.engine, pytest.mark.browser]
+
+RUN_SECONDS, CHECK_SECONDS = 240, 120
+
+
+@pytest.fixture(scope="module")
+def chapter(page: Page, served: tuple[str, str], artifacts: Path) -> Page:
+    """Chapter 04 opened and run to its last cell."""
+    address, token = served
+    page.goto(f"{address}/lab/tree/notebooks/04_layers_and_caching.ipynb?token={token}")
+    expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
+    page.screenshot(path=artifacts / "04-opened.png")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
+    expect(last).to_have_text(re.compile(r"\[\d+\]:"), timeout=RUN_SECONDS * 1000)
+    return page
+
+
+def test_run_all_ends_without_an_error(chapter: Page) -> None:
+    assert chapter.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
+    expect(chapter.locator(".jp-CodeCell").last).to_contain_text(
+        "left of the course on this engine: nothing")
+
+
+def test_a_wrong_prediction_is_answered_by_its_own_mistake(chapter: Page, artifacts: Path) -> None:
+    exercise = chapter.locator(".course-exercise")
+    exercise.scroll_into_view_if_needed()
+    rows = exercise.locator(".course-predict .widget-toggle-buttons")
+    assert rows.count() == 7
+    assert "because" not in exercise.inner_text()
+    for number in range(rows.count()):            # everything cached: right for some, not for all
+        rows.nth(number).get_by_role("button", name="cached").click()
+    exercise.locator("button.course-check").click()
+    feedback = exercise.locator(".course-feedback")
+    expect(feedback).to_contain_text("4 of 7 right", timeout=CHECK_SECONDS * 1000)
+    expect(feedback).to_contain_text("you said RUN pip install")
+    feedback.scroll_into_view_if_needed()
+    chapter.screenshot(path=artifacts / "04-wrong-prediction.png")
+
+
+def test_the_right_prediction_passes(chapter: Page, artifacts: Path) -> None:
+    exercise = chapter.locator(".course-exercise")
+    rebuilt = {"copy first": ("COPY . .", "RUN pip install"), "requirements first": ("COPY . .",)}
+    for order, steps in rebuilt.items():
+        for step in steps:
+            exercise.locator(f'button[title^="{order}, {step}"][title$=": rebuilt"]').click()
+    exercise.locator("button.course-check").click()
+    expect(exercise.locator(".course-feedback")).to_contain_text(
+        "7 of 7 right", timeout=CHECK_SECONDS * 1000)
+    chapter.screenshot(path=artifacts / "04-right-prediction.png")
+
+
+def test_the_figure_is_drawn_and_described(chapter: Page, artifacts: Path) -> None:
+    figure = chapter.locator("img[alt*='app.py']").first
+    figure.scroll_into_view_if_needed()
+    expect(figure).to_be_visible()
+    assert figure.evaluate("image => image.naturalWidth") > 600
+    chapter.screenshot(path=artifacts / "04-figure.png")
+
+
+def test_the_layer_walk_filters_as_one_types(chapter: Page, artifacts: Path) -> None:
+    walk = chapter.locator(".course-layers")
+    walk.scroll_into_view_if_needed()
+    walk.locator("input[type=text]").first.fill("flask/app.py")
+    expect(walk).to_contain_text("flask/app.py")
+    chapter.screenshot(path=artifacts / "04-layer-walk.png")
