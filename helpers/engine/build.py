@@ -34,6 +34,7 @@ INTERRUPT_SECONDS = 5.0
 _STEP = re.compile(
     r"^\[\s*(?:(?P<stage>\S.*?)\s+)?(?P<n>\d+)/(?P<total>\d+)\]\s+(?P<text>.*)$", re.S
 )
+_CONTEXT = re.compile(r"^\[context (\S+)\] (?!load )")
 _WRITTEN = re.compile(r"^(?:writing image|exporting config) (sha256:[0-9a-f]{64})")
 _TAG = re.compile(
     r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?"
@@ -213,6 +214,7 @@ def locate(
             stage = (label["stage"] or "").split(" ")[-1]
             place = Place(stage, int(label["n"]), int(label["total"]), label["text"])
             found.append((place, vertex))
+    _settle_named_contexts(progress, parsed, found)
     totals = _totals(parsed, [place for place, _ in found])
     claimed: set[int] = set()
     for place, _ in found:
@@ -223,9 +225,61 @@ def locate(
             claimed.add(written.line)
     for place, _ in found:
         if place.instruction is None:
-            _find_by_text(place, parsed, totals, claimed)
+            built = {p.instruction.stage for p, _ in found if p.instruction}
+            _find_by_text(place, parsed, totals, claimed, built)
+        if place.instruction is None:
+            _find_by_text(place, parsed, totals, claimed, set())
     _settle_shared_bases([place for place, _ in found], parsed, totals)
-    return found
+    return _each_base_once(found, parsed)
+
+
+def _each_base_once(
+    found: list[tuple[Place, Vertex]], parsed: dockerfiles.Dockerfile
+) -> list[tuple[Place, Vertex]]:
+    """Leave out a base image told twice: as a named context, or as another build called it."""
+    kept: list[tuple[Place, Vertex]] = []
+    bases: set[str] = set()
+    for place, vertex in sorted(found, key=lambda f: f[0].instruction.line if f[0].instruction
+                                else 0):
+        if _is_from(place):
+            if place.instruction is None:
+                continue
+            words = [w for w in place.instruction.text.split()[1:] if w.startswith("--")]
+            base = " ".join([*words, parsed.stages[place.instruction.stage].base])
+            if base in bases:
+                continue
+            bases.add(base)
+        kept.append((place, vertex))
+    return kept
+
+
+def _is_from(place: Place) -> bool:
+    return place.text.upper().startswith("FROM ")
+
+
+def _settle_named_contexts(
+    progress: Progress, parsed: dockerfiles.Dockerfile, found: list[tuple[Place, Vertex]]
+) -> None:
+    """Put a base image that came through a named context (the stand-in) in its FROM's place.
+
+    BuildKit then reports ``[context NAME] …`` for the FROM, counts it in the stage's total, and
+    numbers the steps after it from 1.
+    """
+    for vertex in progress.vertexes.values():
+        told = _CONTEXT.match(vertex.name)
+        if told is None:
+            continue
+        stages = [s for s in parsed.stages if _plain_name(s.base) == _plain_name(told[1])]
+        labels_of = {_stage_label(parsed, stage) for stage in stages}
+        for place, _ in found:
+            if place.stage.lower() in labels_of and not _is_from(place):
+                place.number += 1
+        found.append((Place("", 0, 0, f"FROM {told[1]}"), vertex))
+
+
+def _plain_name(image: str) -> str:
+    """An image's name without Docker Hub's own prefixes, in lower case."""
+    return image.lower().removeprefix("docker.io/").removeprefix("library/")
 
 
 def _settle_shared_bases(
@@ -270,20 +324,30 @@ def _totals(parsed: dockerfiles.Dockerfile, places: list[Place]) -> dict[str, in
 
 
 def _find_by_text(
-    place: Place, parsed: dockerfiles.Dockerfile, totals: dict[str, int], claimed: set[int]
+    place: Place,
+    parsed: dockerfiles.Dockerfile,
+    totals: dict[str, int],
+    claimed: set[int],
+    built: set[int],
 ) -> None:
-    """Give a step with a borrowed label its instruction and its own label, if it has one."""
+    """Give a step with a borrowed label its instruction and its own label, if it has one.
+
+    Looks in the stages `built`, or in all when that is empty.
+    """
     keyword, _, rest = place.text.partition(" ")
     for stage in parsed.stages:
+        if built and stage.index not in built:
+            continue
         label = _stage_label(parsed, stage)
         options = [i for i in stage.instructions if i.keyword == keyword.upper()]
         for written in options:
             if written.line in claimed:
                 continue
             if keyword.upper() == "FROM":
-                image = rest.partition("@")[0].removeprefix("docker.io/").removeprefix("library/")
-                base = stage.base.removeprefix("docker.io/").removeprefix("library/")
+                image, base = _plain_name(rest.partition("@")[0]), _plain_name(stage.base)
                 same = "$" in base or image in (base, f"{base}:latest")
+                if not built:  # the last attempt: any image, whatever another build called it
+                    same = base != "scratch" and parsed.parent(stage) is None
                 number = 1
             else:
                 same = short(written.text).split()[1:] == short(place.text).split()[1:]

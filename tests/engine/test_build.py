@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.engine import standin
 from helpers.engine.build import BuildFailed, build_image
 from helpers.engine.engine import Engine
 from helpers.engine.owner import labels
@@ -127,6 +128,30 @@ def test_ids_hold_still_on_a_cached_rebuild(engine: Engine, tag: str):
     first = build_image(CASES / "plain", tag=tag, engine=engine)
     again = build_image(CASES / "plain", tag=tag, engine=engine)
     assert first.image_id == again.image_id
+
+
+def test_a_stand_in_for_the_base_image_changes_nothing(
+    engine: Engine, tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """On a user's own engine the base comes through a named context, numbered otherwise."""
+    for case in ("twelve_steps", "multi_stage"):
+        folder = tmp_path / case
+        shutil.copytree(CASES / case, folder)
+        build_image(folder, tag=tag, engine=engine)
+        usual = build_image(folder, tag=tag, engine=engine)
+        text = (folder / "Dockerfile").read_text()
+        (folder / "Dockerfile").write_text(text.replace("python:3.13-slim", "nowhere.invalid/b:1"))
+        monkeypatch.setattr(standin, "named_contexts", lambda *_: [
+            "--build-context", "nowhere.invalid/b:1=docker-image://python:3.13-slim"])
+        build_image(folder, tag=tag, engine=engine)
+        through = build_image(folder, tag=tag, engine=engine)
+        monkeypatch.undo()
+        assert [(s.label, s.line, s.instruction, s.cached, s.size_bytes)
+                for s in through.steps if not s.is_from] == [
+            (s.label, s.line, s.instruction, s.cached, s.size_bytes)
+            for s in usual.steps if not s.is_from]
+        assert [(s.label, s.line) for s in through.steps] == [
+            (s.label, s.line) for s in usual.steps]
 
 
 def test_build_args_and_another_dockerfile(engine: Engine, tag: str, tmp_path: Path):
