@@ -110,7 +110,7 @@ def draw_panel(axes: Axes, result: PhaseResult, longest: float) -> None:
                     [one_line(step.instruction, 36) for step in result.counted],
                     fontsize=10.5, family="monospace", color=INK)
     axes.set_ylim(len(result.counted) - 0.4, -0.6)
-    axes.set_xlim(0, longest * 1.4)
+    axes.set_xlim(0, longest * 1.75)
     axes.tick_params(axis="x", labelsize=10, colors=INK)
     axes.spines[["top", "right"]].set_visible(False)
 

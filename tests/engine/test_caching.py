@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
 from pathlib import Path
 
 import pytest
+from docker.errors import ImageNotFound
 
 from helpers.engine.engine import Engine
 from helpers.experiments import caching
 from helpers.experiments.caching import compare_orders
+from helpers.results.build import BuildReport
 from helpers.results.caching import COPY_FIRST, REQUIREMENTS_FIRST
 
 pytestmark = pytest.mark.engine
@@ -24,12 +25,6 @@ INSTALL = {
 }
 
 
-def images(engine: Engine) -> set[tuple[str, tuple[str, ...]]]:
-    return {(image.id, tuple(tag for tag in image.tags if tag.startswith("course-caching-")))
-            for image in engine.client.images.list()
-            if any(tag.startswith("course-caching-") for tag in image.tags)}
-
-
 def fingerprint(folder: Path) -> str:
     return hashlib.sha256(b"".join(
         str(p).encode() + (p.read_bytes() if p.is_file() else b"")
@@ -37,14 +32,27 @@ def fingerprint(folder: Path) -> str:
 
 
 @pytest.fixture
-def clean(engine: Engine) -> None:
+def clean(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this test's own builds made is gone; others may use the engine meanwhile."""
     app = caching.find_app("flask-app")
-    before, folders = fingerprint(app), set(Path(tempfile.gettempdir()).glob("course-caching-*"))
-    there = images(engine)
+    before, real = fingerprint(app), caching.build_image
+    tags: list[str] = []
+    folders: list[Path] = []
+
+    def build(context: Path, *, tag: str, **others: object) -> BuildReport:
+        tags.append(tag)
+        folders.append(context.parent)
+        report = real(context, tag=tag, **others)
+        assert engine.client.images.get(tag), "proved to be there before it is gone"
+        return report
+
+    monkeypatch.setattr(caching, "build_image", build)
     yield
-    assert fingerprint(app) == before, "the student's files were touched"
-    assert images(engine) <= there, "an image was left"
-    assert set(Path(tempfile.gettempdir()).glob("course-caching-*")) <= folders
+    assert tags and fingerprint(app) == before, "the student's files were touched"
+    for tag in tags:
+        with pytest.raises(ImageNotFound):
+            engine.client.images.get(tag)
+    assert not any(folder.exists() for folder in folders)
 
 
 @pytest.mark.usefixtures("clean")
