@@ -23,7 +23,7 @@ _WHERE = {
 __all__ = sorted([*_WHERE, "load_ipython_extension"])
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's __getattr__ can return anything
+def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'helpers' has no attribute {name!r}")
     return getattr(importlib.import_module(_WHERE[name]), name)

@@ -121,8 +121,8 @@ def _clean(args: argparse.Namespace) -> int:
 
 def _rehearse(args: argparse.Namespace) -> int:
     _in_environment()
-    from helpers.cli.rehearse import rehearse
     from helpers.cli.ready import ready_engine
+    from helpers.cli.rehearse import rehearse
 
     return rehearse(args.chapters, save=args.save, engine=ready_engine())
 

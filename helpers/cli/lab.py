@@ -39,8 +39,8 @@ def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
     log_file.parent.mkdir(parents=True, exist_ok=True)
     env = {**engine.env, "JUPYTER_TOKEN": token}
     with log_file.open("wb") as log:
-        server = subprocess.Popen(command(work.WORK, port), env=env, stdin=subprocess.DEVNULL, stdout=log,
-                                  stderr=subprocess.STDOUT, start_new_session=True)
+        server = subprocess.Popen(command(work.WORK, port), env=env, stdin=subprocess.DEVNULL,
+                                  stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         with step("starting JupyterLab"):
             wait_until_served(server, port, token)
@@ -68,6 +68,9 @@ def command(root: Path, port: int) -> list[str]:
             f"--ServerApp.root_dir={root}", "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
             "--LabApp.extension_manager=readonly"]
+    if os.name != "nt":
+        # Not a login shell: that would set PATH anew and lose the engine's docker command.
+        line.append("--ServerApp.terminado_settings={'shell_command': ['bash']}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         line.append("--allow-root")
     return line

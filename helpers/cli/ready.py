@@ -49,8 +49,8 @@ def _ask_before_first_use() -> None:
     private = PrivateEngine()
     if private.root.is_dir() or private.refusal() or find.find_own() is not None:
         return
-    say("No Docker Engine answers here. The course can run its own, private one: Debian's packages\n"
-        "(93 MB), unpacked into your cache folder and run as root; nothing is installed.")
+    say("No Docker Engine answers here. The course can run its own, private one: Debian's\n"
+        "packages (93 MB), unpacked into your cache folder and run as root; nothing is installed.")
     if sys.stdin is not None and sys.stdin.isatty():
         if input("Fetch and start it? [Y/n] ").strip().lower() not in ("", "y", "yes"):
             raise EngineUnavailable("No engine: you said no to the private one.",

@@ -7,11 +7,13 @@ message. With `save` the outputs are written into the tracked notebooks, normali
 from __future__ import annotations
 
 import copy
+import json
 import re
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -24,6 +26,7 @@ from helpers.setup.console import say
 CELL_SECONDS = 600
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
+VIEW = "application/vnd.jupyter.widget-view+json"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -78,7 +81,7 @@ def normalised(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     widgets = tidy.metadata.get("widgets")
     tidy.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE})
     if widgets:
-        tidy.metadata["widgets"] = widgets
+        tidy.metadata["widgets"] = _shown_only(tidy, widgets)
     number = 0
     for cell in tidy.cells:
         cell.metadata.pop("execution", None)
@@ -90,3 +93,19 @@ def normalised(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             if "execution_count" in output:
                 output.execution_count = number
     return tidy
+
+
+def _shown_only(notebook: nbformat.NotebookNode, widgets: dict[str, Any]) -> dict[str, Any]:
+    """Of the stored widget state what a stored output shows; closed progress bars are left out."""
+    kept = copy.deepcopy(widgets)
+    (stored,) = kept.values()
+    todo = [output.data[VIEW]["model_id"] for cell in notebook.cells
+            for output in cell.get("outputs", []) if VIEW in output.get("data", {})]
+    shown: set[str] = set()
+    while todo:
+        model = todo.pop()
+        if model not in shown and model in stored["state"]:
+            shown.add(model)
+            todo += re.findall(r"IPY_MODEL_(\w+)", json.dumps(stored["state"][model]))
+    stored["state"] = {model: stored["state"][model] for model in sorted(shown)}
+    return kept

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from helpers.engine.engine import Engine
 from helpers.engine.owner import OWNER_LABEL, owner_id
 
-
 BUILT_IN_NETWORKS = ("bridge", "host", "none")
 
 
@@ -78,8 +77,9 @@ def count_ours(engine: Engine) -> int:
     """How many containers, networks, volumes and tagged images carry this checkout's label."""
     ours = {"label": f"{OWNER_LABEL}={owner_id()}"}
     client = engine.client
-    return (len(client.containers.list(all=True, filters=ours)) + len(client.images.list(filters=ours))
-            + len(client.volumes.list(filters=ours)) + len(client.networks.list(filters=ours)))
+    return sum(map(len, (
+        client.containers.list(all=True, filters=ours), client.images.list(filters=ours),
+        client.volumes.list(filters=ours), client.networks.list(filters=ours))))
 
 
 def _used_bytes(engine: Engine) -> int:

@@ -53,7 +53,7 @@ def _engine_rows() -> list[Row]:
         engine = private.engine(answer.version)
     rows = [Row("engine", True, f"{engine.version}, "
                 + ("your own" if engine.kind == "own" else "private, from Debian packages")
-                + f", at {engine.host}")]
+                + f", at {engine.host.replace(str(Path.home()), '~')}")]
     for name, command in (("BuildKit", "buildx"), ("Compose", "compose")):
         said = engine.run(command, "version")
         rows.append(Row(name, said.returncode == 0,

@@ -104,11 +104,11 @@ def _usable(host: str, answer: probe.Answer) -> Engine:
     # `--progress=rawjson` came with buildx 0.13; that version's help does not name it.
     buildx = re.search(r"\bv?(\d+)\.(\d+)", engine.run("buildx", "version").stdout)
     if not buildx or (int(buildx[1]), int(buildx[2])) < BUILDX_FLOOR:
-        raise EngineUnavailable("The docker command's buildx plugin is missing, or older than 0.13.",
+        raise EngineUnavailable("The docker command's buildx plugin is missing or older than 0.13.",
                                 "Install docker-buildx-plugin (Debian: docker-buildx), then again.")
     if engine.run("compose", "version").returncode != 0:
         raise EngineUnavailable("The docker command's Compose plugin (v2) is missing.",
-                                "Install docker-compose-plugin (Debian: docker-compose), then again.")
+                                "Install docker-compose-plugin (Debian: docker-compose).")
     return engine
 
 

@@ -120,7 +120,8 @@ class PrivateEngine:
         command = [*_sudo(env), "dockerd", "--host", self.host,
                    "--data-root", str(self.base / "data"), "--exec-root", str(self.base / "exec"),
                    "--pidfile", str(self.base / "run/docker.pid"),
-                   "--bridge", self.bridge, "--ip", "127.0.0.1", "--group", str(os.getgid()), *self.daemon_args]
+                   "--bridge", self.bridge, "--ip", "127.0.0.1", "--group", str(os.getgid()),
+                   *self.daemon_args]
         with self.log.open("wb") as log:
             daemon = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log,
                                       stderr=log, start_new_session=True)
@@ -153,9 +154,26 @@ class PrivateEngine:
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
                 if _gone(pid):
+                    self._end_orphans()
                     _quiet([*_sudo({}), "ip", "link", "del", self.bridge], self._daemon_env())
                     return
                 time.sleep(0.05)
+
+    def _end_orphans(self) -> None:
+        """End what a stopped engine leaves: dockerd goes without the RUN that BuildKit was
+        running, and that process keeps its overlay mounted."""
+        data = str(self.base / "data")
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                mounted = (process / "mountinfo").read_text().split("\n", 1)[0]
+            except OSError:
+                continue
+            if f"upperdir={data}/" in mounted and " / / " in mounted:
+                _kill(int(process.name), signal.SIGKILL)
+        time.sleep(0.1)
+        points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for point in reversed([each for each in points if each.startswith(f"{data}/")]):
+            _quiet([*_sudo({}), "umount", "--lazy", point], dict(os.environ))
 
     # -- parts ----------------------------------------------------------------------------
     def _daemon_env(self) -> dict[str, str]:

@@ -32,8 +32,8 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 def base_image(engine: Engine) -> str:
     """Which base image builds on this engine get: "real", "stand-in", or "missing"."""
-    label = engine.run("image", "inspect", "--format", f'{{{{index .Config.Labels "{STANDIN_LABEL}"}}}}',
-                       REAL)
+    template = f'{{{{index .Config.Labels "{STANDIN_LABEL}"}}}}'
+    label = engine.run("image", "inspect", "--format", template, REAL)
     if label.returncode == 0:
         return "stand-in" if label.stdout.strip() else "real"
     if engine.run("image", "inspect", STANDIN).returncode == 0 and engine.kind == "own":

@@ -45,7 +45,7 @@ def ensure() -> Path:
 
     Raises CourseError, with the line to type, when Python cannot make one.
     """
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):      # noqa: UP036 - an older Python gets this message
         raise CourseError(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.",
                           "Install a newer Python and start with it: python3.12 -m helpers lab")
     if is_ready():

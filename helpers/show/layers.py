@@ -105,8 +105,10 @@ def layer_walk(image_layers: ImageLayers) -> ipywidgets.Widget:
     update()
     title = ipywidgets.HTML(f'<div style="{_INK}font-size:15px;font-weight:600">'
                             f"{html.escape(image_layers.summary())}</div>")
-    return ipywidgets.VBox([title, choice, ipywidgets.HBox([text, *boxes.values()], layout={
+    walk = ipywidgets.VBox([title, choice, ipywidgets.HBox([text, *boxes.values()], layout={
         "flex_flow": "row wrap"}), said, table])
+    walk.add_class("course-layers")
+    return walk
 
 
 def _label(entry: Layer) -> str:

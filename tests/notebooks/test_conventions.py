@@ -41,8 +41,9 @@ def test_docker_never_runs_where_its_failure_is_silent(notebook: nbformat.Notebo
     assert [line for cell in code(notebook) for line in shell_docker(cell.source)] == []
 
 
-@pytest.mark.parametrize("line", ["!docker ps", "  !docker run x", "out = !docker ps", "!!docker ps",
-                                  "! docker ps", "%%bash", "get_ipython().system('docker ps')"])
+@pytest.mark.parametrize("line", ["!docker ps", "  !docker run x", "out = !docker ps",
+                                  "!!docker ps", "! docker ps", "%%bash",
+                                  "get_ipython().system('docker ps')"])
 def test_the_check_for_silent_docker_sees(line: str) -> None:
     assert shell_docker(f"x = 1\n{line}")
 

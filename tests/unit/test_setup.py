@@ -51,7 +51,8 @@ def test_a_half_made_environment_is_made_again(
     environment.ensure()
     assert environment.is_ready()
     assert not half.exists()
-    found = subprocess.run([str(environment.python()), "-c", "import helpers; print(helpers.__file__)"],
+    code = "import helpers; print(helpers.__file__)"
+    found = subprocess.run([str(environment.python()), "-c", code],
                            text=True, capture_output=True, cwd=elsewhere, check=True,
                            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"})
     assert found.stdout.strip() == str(owner.CHECKOUT / "helpers/__init__.py")

@@ -29,7 +29,8 @@ def imported(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("helpers"):
-            names |= {f"{node.module}.{alias.name}".removeprefix("helpers.") for alias in node.names}
+            names |= {f"{node.module}.{alias.name}".removeprefix("helpers.")
+                      for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {a.name.removeprefix("helpers.") for a in node.names
                       if a.name.startswith("helpers.")}

@@ -1,0 +1,35 @@
+"""The slide's own line, typed in a JupyterLab terminal, word for word."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from helpers.engine.engine import Engine
+
+pytestmark = [pytest.mark.engine, pytest.mark.browser]
+
+
+def test_docker_build_works_as_on_the_slide(
+        engine: Engine, page: Page, served: tuple[str, str], artifacts: Path) -> None:
+    address, token = served
+    assert not engine.client.images.list("my-flask-app")
+    page.goto(f"{address}/lab?token={token}")
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.get_by_role("menuitem", name="New", exact=True).hover()
+    page.get_by_role("menuitem", name="Terminal", exact=True).click()
+    expect(page.locator(".jp-Terminal .xterm-screen")).to_be_visible(timeout=30_000)
+    page.wait_for_timeout(1500)
+    page.locator(".jp-Terminal").click()
+    for line in ("cd notebooks/apps/flask-app", "docker build -t my-flask-app ."):
+        page.keyboard.type(line)
+        page.keyboard.press("Enter")
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and not engine.client.images.list("my-flask-app"):
+        time.sleep(0.5)
+    page.screenshot(path=artifacts / "terminal.png")
+    assert engine.client.images.list("my-flask-app"), "the build in the terminal made no image"
+    engine.client.images.remove("my-flask-app")
