@@ -31,7 +31,9 @@ def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with (root / "lab.log").open("wb") as log:
         server = subprocess.Popen(lab.command(root, port), stdout=log, stderr=log,
                                   stdin=subprocess.DEVNULL, start_new_session=True,
-                                  env={**engine.env, "JUPYTER_TOKEN": token})
+                                  env={**engine.env, "JUPYTER_TOKEN": token,
+                                       "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
+                                       "JUPYTERLAB_SETTINGS_DIR": str(root / "settings")})
     try:
         lab.wait_until_served(server, port, token)
         yield f"http://127.0.0.1:{port}", token

@@ -74,6 +74,7 @@ def test_the_figure_is_drawn_and_described(chapter: Page, artifacts: Path) -> No
 def test_the_layer_walk_filters_as_one_types(chapter: Page, artifacts: Path) -> None:
     walk = chapter.locator(".course-layers")
     walk.scroll_into_view_if_needed()
+    walk.locator("select").select_option(index=3)          # RUN pip install
     walk.locator("input[type=text]").first.fill("flask/app.py")
     expect(walk).to_contain_text("flask/app.py")
     chapter.screenshot(path=artifacts / "04-layer-walk.png")

@@ -18,9 +18,7 @@ def test_docker_build_works_as_on_the_slide(
     address, token = served
     assert not engine.client.images.list("my-flask-app")
     page.goto(f"{address}/lab?token={token}")
-    page.get_by_role("menuitem", name="File", exact=True).click()
-    page.get_by_role("menuitem", name="New", exact=True).hover()
-    page.get_by_role("menuitem", name="Terminal", exact=True).click()
+    page.locator(".jp-LauncherCard", has_text="Terminal").click(timeout=60_000)
     expect(page.locator(".jp-Terminal .xterm-screen")).to_be_visible(timeout=30_000)
     page.wait_for_timeout(1500)
     page.locator(".jp-Terminal").click()
