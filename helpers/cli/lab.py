@@ -14,6 +14,7 @@ from pathlib import Path
 
 from helpers.cli import work
 from helpers.cli.ready import ready
+from helpers.engine.engine import Engine
 from helpers.errors import CourseError
 from helpers.setup import environment
 from helpers.setup.console import cache_dir, say, step
@@ -37,9 +38,10 @@ def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
         say("  !  you are root: JupyterLab is told to allow it (--allow-root)")
     log_file = cache_dir() / "lab.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    env = {**engine.env, "JUPYTER_TOKEN": token}
+    env = session_env(engine, token)
     with log_file.open("wb") as log:
-        server = subprocess.Popen(command(work.WORK, port), env=env, stdin=subprocess.DEVNULL,
+        server = subprocess.Popen(command(work.WORK, port), env=env, cwd=work.WORK,
+                                  stdin=subprocess.DEVNULL,
                                   stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         with step("starting JupyterLab"):
@@ -62,6 +64,15 @@ def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
             server.kill()
 
 
+def session_env(engine: Engine, token: str) -> dict[str, str]:
+    """What notebooks and terminals get: the engine, and the course's own Python first."""
+    tools = environment.python().parent
+    path = f"{tools}{os.pathsep}{engine.env.get('PATH', '')}"
+    first = os.pathsep.join([str(tools), *([str(Path(engine.docker).parent)]
+                                           if engine.kind == "private" else [])])
+    return {**engine.env, "JUPYTER_TOKEN": token, "PATH": path, "COURSE_PATH": first}
+
+
 def command(root: Path, port: int) -> list[str]:
     """The command line that serves JupyterLab from `root`; the token is in JUPYTER_TOKEN."""
     line = [str(environment.python()), "-m", "jupyterlab", "--no-browser",
@@ -69,8 +80,12 @@ def command(root: Path, port: int) -> list[str]:
             f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
             "--LabApp.extension_manager=readonly"]
     if os.name != "nt":
-        # Not a login shell: that would set PATH anew and lose the engine's docker command.
-        line.append("--ServerApp.terminado_settings={'shell_command': ['bash']}")
+        # Not a login shell, and our PATH after the user's own settings: either could put another
+        # docker or python first.
+        rc = root / ".terminal.bashrc"
+        rc.write_text('[ -f ~/.bashrc ] && . ~/.bashrc\nPATH="$COURSE_PATH:$PATH"\n')
+        shell = ["bash", "--rcfile", str(rc)]
+        line.append(f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         line.append("--allow-root")
     return line

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from helpers.engine.engine import Engine
 from helpers.engine.owner import OWNER_LABEL, owner_id
+from helpers.engine.standin import REAL, STANDIN
 
 BUILT_IN_NETWORKS = ("bridge", "host", "none")
 
@@ -59,7 +60,7 @@ def clean(engine: Engine, *, also_unlabelled: bool = False) -> Cleaned:
         volume.remove(force=True)
     removed = 0
     for image in client.images.list():
-        if not ours(image.labels):
+        if not ours(image.labels) or {REAL, STANDIN} & set(image.tags):
             continue
         try:
             for name in image.tags or [image.id]:

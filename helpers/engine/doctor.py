@@ -62,16 +62,13 @@ def _engine_rows() -> list[Row]:
     rows.append(Row("base image", base != "missing",
                     f"{standin.REAL}: {base}" + (f" → {START}" if base == "missing" else "")))
     if base != "missing":
-        rows.append(_run_row(engine, base))
+        rows.append(_run_row(engine))
     return rows
 
 
-def _run_row(engine: Engine, base: str) -> Row:
-    image = standin.REAL
-    if engine.kind == "own" and base == "stand-in":
-        image = standin.STANDIN
+def _run_row(engine: Engine) -> Row:
     done = engine.run("run", "--rm", "--label", f"{OWNER_LABEL}={owner_id()}",
-                      image, "python", "-c", "print('hello')")
+                      standin.image_for(engine, standin.REAL), "python", "-c", "print('hello')")
     good = done.returncode == 0 and done.stdout.strip() == "hello"
     return Row("a container runs", good,
                "yes" if good else f"no: {(done.stderr.strip().splitlines() or ['?'])[-1]}")

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from helpers.engine.engine import Engine
-from helpers.engine.owner import OWNER_LABEL
 from helpers.engine.private import PrivateEngine
 from helpers.errors import CourseError
 from helpers.setup import packages
@@ -68,11 +67,18 @@ def named_contexts(engine: Engine, dockerfile_text: str) -> list[str]:
     if engine.kind == "private" or not re.search(rf"(?im)^\s*FROM\s.*{re.escape(REAL)}\b",
                                                  dockerfile_text):
         return []
-    if engine.run("image", "inspect", REAL).returncode == 0:
-        return []
-    if engine.run("image", "inspect", STANDIN).returncode != 0:
+    if image_for(engine, REAL) == REAL:
         return []
     return ["--build-context", f"{REAL}=docker-image://{STANDIN}"]
+
+
+def image_for(engine: Engine, image: str) -> str:
+    """The image to run where `image` was asked for: the stand-in where only that is there."""
+    if image != REAL or engine.kind == "private":
+        return image
+    if engine.run("image", "inspect", REAL).returncode == 0:
+        return REAL
+    return STANDIN if engine.run("image", "inspect", STANDIN).returncode == 0 else REAL
 
 
 def _tarball() -> Path:
@@ -116,7 +122,8 @@ def _make_tarball() -> None:
 
 
 def _import(engine: Engine) -> None:
-    changes = [f'LABEL {STANDIN_LABEL}="{REAL}" {OWNER_LABEL}="shared"', 'CMD ["python3"]',
+    # No owner label: every image built on this one would inherit it.
+    changes = [f'LABEL {STANDIN_LABEL}="{REAL}"', 'CMD ["python3"]',
                "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                "ENV PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1"]
     args = [part for change in changes for part in ("--change", change)]

@@ -108,6 +108,9 @@ def run(plan: Plan, options: Options, engine: Engine) -> Ended:
         if plan.build:
             plan = _with_contexts(plan, engine)
             argv = [engine.docker, *plan.args]
+        if engine.kind == "own" and plan.subcommand[-1:] in {("run",), ("create",)}:
+            plan = _with_image(plan, engine)
+            argv = [engine.docker, *plan.args]
         if plan.foreground_run:
             file = Path(plan.cidfile or "cid")
             if not plan.cidfile:
@@ -179,6 +182,18 @@ def _with_contexts(plan: Plan, engine: Engine) -> Plan:
     file = Path(plan.build.dockerfile or Path(plan.build.context) / "Dockerfile")
     extra = _contexts(engine, file)
     return replace(plan.with_args(extra), rewritten=True) if extra else plan
+
+
+def _with_image(plan: Plan, engine: Engine) -> Plan:
+    """The same plan with the stand-in where only that can give the base image."""
+    from helpers.engine.standin import REAL, image_for
+
+    if REAL not in plan.args[plan.insert_at:]:
+        return plan
+    at = plan.args.index(REAL, plan.insert_at)
+    image = image_for(engine, REAL)
+    return plan if image == REAL else replace(
+        plan, args=(*plan.args[:at], image, *plan.args[at + 1:]), rewritten=True)
 
 
 # --- Compose

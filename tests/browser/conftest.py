@@ -31,7 +31,7 @@ def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with (root / "lab.log").open("wb") as log:
         server = subprocess.Popen(lab.command(root, port), stdout=log, stderr=log,
                                   stdin=subprocess.DEVNULL, start_new_session=True,
-                                  env={**engine.env, "JUPYTER_TOKEN": token,
+                                  cwd=root, env={**lab.session_env(engine, token),
                                        "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
                                        "JUPYTERLAB_SETTINGS_DIR": str(root / "settings")})
     try:

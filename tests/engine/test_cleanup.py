@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from helpers.engine import standin
 from helpers.engine.cleanup import clean
 from helpers.engine.engine import Engine
 from helpers.engine.owner import OWNER_LABEL, owner_id
+from helpers.engine.standin import STANDIN
 
 pytestmark = pytest.mark.engine
 
@@ -43,9 +45,12 @@ def test_only_ours_is_removed(own_engine: Engine) -> None:
 
 def test_on_the_private_engine_the_unlabelled_is_the_courses_too(own_engine: Engine) -> None:
     make_set(own_engine, "typed", {})
+    standin.ensure_base_image(own_engine)
     make_set(own_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
     clean(own_engine, also_unlabelled=True)
+    assert own_engine.run("image", "inspect", STANDIN).returncode == 0
     left = inventory(own_engine)
+    assert "typed-image:1" not in left["images"]
     assert left["containers"] == {"other-checkout-container"}
     assert left["volumes"] == {"other-checkout-volume"}
     assert "other-checkout-network" in left["networks"]

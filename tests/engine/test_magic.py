@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import _thread
 import dataclasses
-import sys
 import threading
 import time
-import types
 import uuid
 
 import pytest
@@ -193,9 +191,8 @@ def test_on_a_users_own_engine(engine, cell, name, tmp_path, capsys, monkeypatch
     """A base image that cannot be had is a named context there, and ports stay on loopback."""
     own = dataclasses.replace(engine, kind="own")
     monkeypatch.setattr(helpers.engine.find, "connect", lambda: own)
-    monkeypatch.setitem(sys.modules, "helpers.engine.standin", types.SimpleNamespace(
-        named_contexts=lambda engine, text: [
-            "--build-context", f"not-to-be-had:1=docker-image://{BASE}"]))
+    monkeypatch.setattr("helpers.engine.standin.named_contexts", lambda engine, text: [
+        "--build-context", f"not-to-be-had:1=docker-image://{BASE}"])
     folder = tmp_path / name
     folder.mkdir()
     folder.joinpath("Dockerfile").write_text("FROM not-to-be-had:1\nCMD [\"sleep\", \"600\"]\n")
