@@ -119,12 +119,14 @@ def build_image(
     dockerfile: str | Path | None = None,
     build_args: Mapping[str, str] | None = None,
     no_cache: bool = False,
+    target: str = "",
     on_progress: Callable[[str], None] | None = None,
     engine: Engine | None = None,
 ) -> BuildReport:
     """Build the folder `context` as the image `tag` and report its steps, times in seconds.
 
-    Raises BuildFailed when the build fails, CourseError when it cannot begin.
+    `target` is the stage to stop at (default: the last). Raises BuildFailed when the build fails,
+    CourseError when it cannot begin.
     """
     folder, file, text = _inputs(context, tag, dockerfile)
     if engine is None:
@@ -134,7 +136,7 @@ def build_image(
     parsed = dockerfiles.parse(text)
     began = time.monotonic()
     try:
-        command = _command(engine, folder, file, text, tag, build_args or {}, no_cache)
+        command = _command(engine, folder, file, text, tag, build_args or {}, no_cache, target)
         progress, code = _run(command, engine.env, on_progress)
     except FileNotFoundError:
         raise CourseError(
@@ -455,6 +457,7 @@ def _command(
     tag: str,
     build_args: Mapping[str, str],
     no_cache: bool,
+    target: str,
 ) -> list[str]:
     """The docker command line of a build."""
     from helpers.engine.standin import named_contexts
@@ -466,6 +469,8 @@ def _command(
         command += ["--build-arg", f"{key}={value}"]
     if no_cache:
         command.append("--no-cache")
+    if target:
+        command += ["--target", target]
     command += ["-f", str(file), *named_contexts(engine, text), str(folder)]
     return command
 

@@ -1,16 +1,12 @@
 """How the caching experiment looks: both orders side by side, one bar a build step.
 
-A cached step is hatched and says "cached"; a rebuilt one is solid and says its seconds. The figure
-has its own white background and an `alt` text that says the same. Must not know how it was
-measured. JupyterLab gives an image/png output no alt text, so the page gets a <figure>.
+A cached step is hatched and says "cached"; a rebuilt one is solid and says its seconds. Must not
+know how it was measured.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from helpers.results.caching import (
@@ -20,28 +16,18 @@ from helpers.results.caching import (
     StepSamples,
     one_line,
 )
+from helpers.show.figure import INK, bundle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-REBUILT, CACHED, INK = "#b5460f", "#d7e8f5", "#1b1f24"
+REBUILT, CACHED = "#b5460f", "#d7e8f5"
 
 
 def mimebundle(experiment: OrderExperiment) -> dict[str, Any]:
     """The experiment as a figure with alt text, a PNG image and a plain table."""
-    image = png(experiment)
-    return {"text/plain": experiment.text(), "text/html": html(experiment, image),
-            "image/png": image}
-
-
-def html(experiment: OrderExperiment, image: bytes) -> str:
-    """The figure with its alt text, and the same as a table for who prefers to read it."""
-    data = base64.b64encode(image).decode("ascii")
-    return (f'<figure style="margin:0"><img alt="{escape(alt_text(experiment), quote=True)}" '
-            f'src="data:image/png;base64,{data}" style="max-width:100%"></figure>'
-            f"<details><summary>The same as a table</summary>"
-            f"<pre>{escape(experiment.text())}</pre></details>")
+    return bundle(experiment.text(), alt_text(experiment), figure(experiment))
 
 
 def alt_text(experiment: OrderExperiment) -> str:
@@ -61,17 +47,6 @@ def title(experiment: OrderExperiment) -> str:
     runs = "1 run" if experiment.repeats == 1 else (
         f"median of {experiment.repeats} runs, whiskers from fastest to slowest")
     return f"{experiment.app} in two orders, {experiment.edit_words} ({runs})"
-
-
-def png(experiment: OrderExperiment) -> bytes:
-    """The figure as a PNG image, 1240 pixels wide."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    drawn = figure(experiment)
-    FigureCanvasAgg(drawn)
-    buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=100, facecolor="white")
-    return buffer.getvalue()
 
 
 def figure(experiment: OrderExperiment) -> Figure:

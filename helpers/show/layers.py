@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from helpers.results.build import human_size, short
 from helpers.results.layers import KINDS, REMOVED, FileChange, ImageLayers, Layer
+from helpers.show.table import CELL, INK, NUMBER, table
 
 if TYPE_CHECKING:
     import ipywidgets
 
 ROWS = 200
 _MARKS = {"added": "+ added", "changed": "~ changed", "removed": "− removed"}
-_INK = "color:var(--jp-ui-font-color1,#1a1a1a);background:var(--jp-layout-color1,#ffffff);"
-_CELL = ("padding:4px 10px;border-bottom:1px solid var(--jp-border-color2,#d0d0d0);"
-         "text-align:left;vertical-align:top;")
-_NUMBER = _CELL + "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;"
-_TABLE = f"border-collapse:collapse;font-size:15px;line-height:1.4;{_INK}"
 _CODE = 'style="color:inherit;background:transparent;overflow-wrap:anywhere"'
 
 
@@ -29,20 +25,20 @@ def layers_html(image_layers: ImageLayers) -> str:
     """The layers as an HTML table with a caption: instruction, size, files, wasted bytes."""
     rows = []
     for entry in image_layers.entries:
-        what = (f'<td style="{_CELL}"><code {_CODE} title="{html.escape(entry.instruction)}">'
+        what = (f'<td style="{CELL}"><code {_CODE} title="{html.escape(entry.instruction)}">'
                 f"{html.escape(short(entry.instruction, 80))}</code></td>")
         if entry.is_config:
-            rows.append(f'<tr><td style="{_CELL}"></td>{what}<td style="{_CELL}" colspan="5">'
+            rows.append(f'<tr><td style="{CELL}"></td>{what}<td style="{CELL}" colspan="5">'
                         "<em>configuration, no layer</em></td></tr>")
             continue
         cells = (human_size(entry.size_bytes), *(f"{entry.counts[kind]:,}" for kind in KINDS),
                  human_size(entry.wasted_bytes))
-        numbers = "".join(f'<td style="{_NUMBER}">{cell}</td>' for cell in cells)
-        rows.append(f'<tr><th scope="row" style="{_NUMBER}">{entry.number}</th>'
+        numbers = "".join(f'<td style="{NUMBER}">{cell}</td>' for cell in cells)
+        rows.append(f'<tr><th scope="row" style="{NUMBER}">{entry.number}</th>'
                     f"{what}{numbers}</tr>")
-    heads = (("layer", _NUMBER), ("instruction", _CELL), ("size", _NUMBER),
-             *((_MARKS[kind], _NUMBER) for kind in KINDS), ("wasted", _NUMBER))
-    return _table(heads, rows, image_layers.summary())
+    heads = (("layer", NUMBER), ("instruction", CELL), ("size", NUMBER),
+             *((_MARKS[kind], NUMBER) for kind in KINDS), ("wasted", NUMBER))
+    return table(heads, rows, image_layers.summary())
 
 
 def files_html(found: Sequence[FileChange], rows: int = ROWS) -> str:
@@ -50,12 +46,12 @@ def files_html(found: Sequence[FileChange], rows: int = ROWS) -> str:
     lines = []
     for change in found[:rows]:
         hidden = f"by layer {change.hidden_by}" if change.hidden_by else ""
-        lines.append(f'<tr><td style="{_CELL}white-space:nowrap">{_MARKS[change.kind]}</td>'
-                     f'<td style="{_NUMBER}">{human_size(change.size_bytes)}</td>'
-                     f'<td style="{_CELL}"><code {_CODE}>{html.escape(change.path)}</code></td>'
-                     f'<td style="{_CELL}white-space:nowrap">{hidden}</td></tr>')
-    heads = (("what", _CELL), ("size", _NUMBER), ("file", _CELL), ("hidden", _CELL))
-    return _table(heads, lines)
+        lines.append(f'<tr><td style="{CELL}white-space:nowrap">{_MARKS[change.kind]}</td>'
+                     f'<td style="{NUMBER}">{human_size(change.size_bytes)}</td>'
+                     f'<td style="{CELL}"><code {_CODE}>{html.escape(change.path)}</code></td>'
+                     f'<td style="{CELL}white-space:nowrap">{hidden}</td></tr>')
+    heads = (("what", CELL), ("size", NUMBER), ("file", CELL), ("hidden", CELL))
+    return table(heads, lines)
 
 
 def found_text(layer: Layer, found: Sequence[FileChange], rows: int = ROWS) -> str:
@@ -87,26 +83,26 @@ def layer_walk(image_layers: ImageLayers) -> ipywidgets.Widget:
     boxes = {kind: ipywidgets.Checkbox(value=True, description=kind, indent=False,
                                        layout={"width": "auto", "margin": "2px 12px"})
              for kind in KINDS}
-    said, table = ipywidgets.HTML(), ipywidgets.HTML()
+    said, listed = ipywidgets.HTML(), ipywidgets.HTML()
 
     def update(_: object = None) -> None:
         if choice.value is None:
             return
         layer = image_layers.entries[choice.value]
         found = layer.matching(text.value, [kind for kind, box in boxes.items() if box.value])
-        said.value = (f'<div role="status" aria-live="polite" style="{_INK}font-size:15px">'
+        said.value = (f'<div role="status" aria-live="polite" style="{INK}font-size:15px">'
                       f"{html.escape(found_text(layer, found))}</div>")
-        table.value = ('<div role="region" aria-label="Files of the layer" tabindex="0" '
+        listed.value = ('<div role="region" aria-label="Files of the layer" tabindex="0" '
                        'style="max-height:420px;overflow:auto">'
                        f"{files_html(found) if found else ''}</div>")
 
     for widget in (choice, text, *boxes.values()):
         widget.observe(update, names="value")
     update()
-    title = ipywidgets.HTML(f'<div style="{_INK}font-size:15px;font-weight:600">'
+    title = ipywidgets.HTML(f'<div style="{INK}font-size:15px;font-weight:600">'
                             f"{html.escape(image_layers.summary())}</div>")
     walk = ipywidgets.VBox([title, choice, ipywidgets.HBox([text, *boxes.values()], layout={
-        "flex_flow": "row wrap"}), said, table])
+        "flex_flow": "row wrap"}), said, listed])
     walk.add_class("course-layers")
     return walk
 
@@ -117,14 +113,6 @@ def _label(entry: Layer) -> str:
     wasted = f" · {human_size(entry.wasted_bytes)} wasted" if entry.wasted_bytes else ""
     return (f"{entry.number} · {short(entry.instruction, 70)} · {human_size(entry.size_bytes)}"
             f" · {len(entry.files):,} files{wasted}")
-
-
-def _table(heads: Sequence[tuple[str, str]], rows: Sequence[str], caption: str = "") -> str:
-    head = "".join(f'<th scope="col" style="{style}">{name}</th>' for name, style in heads)
-    below = (f'<caption style="caption-side:bottom;text-align:left;padding:6px 10px;{_INK}">'
-             f"{html.escape(caption)}</caption>") if caption else ""
-    return (f'<table style="{_TABLE}">{below}<thead><tr>{head}</tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table>")
 
 
 def _render(image_layers: ImageLayers) -> dict[str, Any]:

@@ -1,0 +1,172 @@
+"""The proofs that a container is a process with walls: its kernel, its numbers, its limits.
+
+Each looks at something that runs: a container, the engine's host, a booted virtual machine. Must
+not know how the result is shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from helpers.engine import answers
+from helpers.engine.find import connect
+from helpers.engine.host import Host
+from helpers.engine.owner import labels
+from helpers.engine.standin import REAL, image_for
+from helpers.engine.vm import accelerator, guests, machine
+from helpers.errors import CourseError
+from helpers.results.isolation import (
+    CONTAINER,
+    HOST,
+    VM,
+    Kernel,
+    Kernels,
+    Limits,
+    SeenFromHost,
+)
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+    from helpers.engine.engine import Engine
+
+ABOUT = "/cgi-bin/about"
+NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+MB = 1 << 20
+MEMORY_LIMIT, MEMORY_ASKED = 64 * MB, 200 * MB
+CPU_LIMIT, CPU_SECONDS = 0.25, 2.0
+END_SECONDS = 60
+EAT = f"data = bytearray({MEMORY_ASKED}); data[::4096] = b'x' * len(data[::4096]); print(len(data))"
+WORK = (f"import time; end = time.time() + {CPU_SECONDS}\nwhile time.time() < end: pass\n"
+        f"print(time.process_time() / {CPU_SECONDS})")
+
+
+def kernels(on_progress: Callable[[str], None] | None = None,
+            engine: Engine | None = None) -> Kernels:
+    """Ask the host, a container and a booted virtual machine which kernel they run on.
+
+    Raises GuestNotReady for a guest that hangs.
+    """
+    engine = engine or connect()
+    say = on_progress or (lambda _: None)
+    host = Host(engine)
+    found = accelerator.find(engine, say)
+    with small_server(engine, "kernel") as server:
+        inside = server.about()
+    say("booting a minimal virtual machine")
+    with machine.boot(engine, guests.MINIMAL, accelerator=found.name) as booted:
+        booted.wait_for(machine.ANSWER)
+        guest = answers.about(booted.ask(ABOUT))
+    return Kernels((Kernel(HOST, host.kernel, host.boot_id, host.processes()),
+                    _kernel(CONTAINER, inside), _kernel(VM, guest)), host.name, host.is_here)
+
+
+def seen_from_host(engine: Engine | None = None) -> SeenFromHost:
+    """Start a container and find its process, namespaces and control group on the host."""
+    engine = engine or connect()
+    host = Host(engine)
+    with small_server(engine, "seen") as server:
+        inside, container = server.about(), server.container
+        pid = int(container.attrs["State"]["Pid"])
+        status = host.status(pid)
+        if not status:
+            raise CourseError(f"The engine says its container is process {pid}, and the host "
+                              "has no such process.", "Run: python3 -m helpers doctor")
+        numbers = [int(number) for number in status["NSpid"].split()]
+        # Its parent, the engine's own, lives in the host's namespaces.
+        reference = status["PPid"]
+        links = host.links(*(f"/proc/{who}/ns/{kind}" for who in (reference, pid)
+                             for kind in NAMESPACES))
+        groups = host.read(f"/proc/{pid}/cgroup").get(f"/proc/{pid}/cgroup", "")
+        return SeenFromHost(
+            inside["first_process"].strip(), numbers[-1], numbers[0],
+            tuple((kind, _number(links, reference, kind), _number(links, str(pid), kind))
+                  for kind in NAMESPACES if f"/proc/{pid}/ns/{kind}" in links),
+            tuple(line.replace(str(container.id), str(container.id)[:12] + "…")
+                  for line in sorted(groups.splitlines(), key=lambda line: ":memory" not in line)
+                  if str(container.id) in line), host.name)
+
+
+def limits(on_progress: Callable[[str], None] | None = None,
+           engine: Engine | None = None) -> Limits:
+    """Run two containers held to a limit: one asks for too much memory, one for a whole CPU.
+
+    `docker run --memory 64m --memory-swap 64m …`, `docker run --cpus 0.25 …`.
+    """
+    engine = engine or connect()
+    say = on_progress or (lambda _: None)
+    say(f"a container held to {MEMORY_LIMIT // MB} MB")
+    hungry, state, warned = _run_held(engine, EAT, mem_limit=MEMORY_LIMIT,
+                                      memswap_limit=MEMORY_LIMIT)
+    say(f"a container held to {CPU_LIMIT:g} CPU")
+    worked, _, warned_cpu = _run_held(engine, WORK, nano_cpus=int(CPU_LIMIT * 1e9))
+    del hungry
+    try:
+        used = float(worked)
+    except ValueError:
+        raise CourseError(f"The container that works gave no number: {worked.strip()[-200:]}",
+                          "Run: python3 -m helpers doctor") from None
+    return Limits(MEMORY_LIMIT, MEMORY_ASKED, int(state["ExitCode"]), bool(state["OOMKilled"]),
+                  CPU_LIMIT, used, (*warned, *warned_cpu))
+
+
+@dataclass(frozen=True)
+class Server:
+    """A container with the small server, which has answered once at `port`."""
+
+    container: Container
+    port: int
+
+    def about(self) -> dict[str, str]:
+        """What the server says of its surroundings: kernel, boot_id, processes, hostname …"""
+        return answers.about(answers.ask(self.port, ABOUT))
+
+
+@contextlib.contextmanager
+def small_server(engine: Engine, purpose: str) -> Iterator[Server]:
+    """A container with the small server; it is gone after the block."""
+    guests.ensure(engine, guests.SERVER)
+    container = engine.client.containers.create(
+        guests.SERVER, name=f"course-01-{purpose}-{secrets.token_hex(3)}",
+        labels=labels(), ports={"80/tcp": ("127.0.0.1", None)})
+    try:
+        container.start()
+        container.reload()
+        port = int(container.ports["80/tcp"][0]["HostPort"])
+        if answers.first_answer(port, time.perf_counter() + END_SECONDS) is None:
+            raise CourseError(f"The container's server did not answer in {END_SECONDS} s.",
+                              "Run: python3 -m helpers doctor")
+        yield Server(container, port)
+    finally:
+        container.remove(force=True)
+
+
+def _run_held(engine: Engine, code: str, **held: int) -> tuple[str, dict[str, object], list[str]]:
+    """Run Python code in a held container: its output, its end state, the engine's warnings."""
+    api = engine.client.api
+    made = api.create_container(
+        image_for(engine, REAL), ["python", "-c", code], labels=labels(),
+        name=f"course-01-held-{secrets.token_hex(3)}", host_config=api.create_host_config(**held))
+    container = engine.client.containers.get(made["Id"])
+    try:
+        container.start()
+        container.wait(timeout=END_SECONDS)
+        container.reload()
+        output = container.logs().decode("utf-8", "replace")
+        return output, container.attrs["State"], list(made.get("Warnings") or ())
+    finally:
+        container.remove(force=True)
+
+
+def _kernel(who: str, told: dict[str, str]) -> Kernel:
+    return Kernel(who, told["kernel"], told["boot_id"], int(told["processes"]))
+
+
+def _number(links: dict[str, str], who: str, kind: str) -> str:
+    """A namespace's number, out of a link such as "pid:[4026531836]"."""
+    return links.get(f"/proc/{who}/ns/{kind}", "?").strip("]").rpartition("[")[2]
