@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _WHERE = {
+    "boot_full_guest": "helpers.notebook",
     "build_image": "helpers.notebook",
     "clean_up": "helpers.notebook",
+    "compare_footprints": "helpers.notebook",
     "compare_orders": "helpers.notebook",
+    "compare_startup": "helpers.notebook",
     "doctor": "helpers.notebook",
+    "kernels": "helpers.notebook",
+    "ladder": "helpers.notebook",
+    "limits": "helpers.notebook",
+    "seen_from_host": "helpers.notebook",
+    "small_server": "helpers.notebook",
     "layers": "helpers.experiments.layers",
     "layer_walk": "helpers.show.layers",
     "exercise": "helpers.exercises.widget",

@@ -5,15 +5,21 @@ The one place where a measurement and its progress bar meet; holds no logic of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from helpers.engine import build, cleanup, find
 from helpers.engine.doctor import examine
-from helpers.experiments import caching
+from helpers.engine.vm import guests
+from helpers.experiments import caching, footprint, isolation, startup
+from helpers.experiments import ladder as rungs
 from helpers.results.build import BuildReport
 from helpers.results.caching import OrderExperiment
 from helpers.results.doctor import DoctorReport
+from helpers.results.footprint import FootprintComparison
+from helpers.results.isolation import Kernels, Limits, SeenFromHost
+from helpers.results.ladder import Ladder
+from helpers.results.startup import CONTAINER, FULL_VM, StartupComparison
 from helpers.show.build import progress
 
 
@@ -35,6 +41,59 @@ def compare_orders(app: str | Path = "flask-app", edit: str | None = "app.py",
         return caching.compare_orders(app=app, edit=edit, repeats=repeats, on_progress=running)
 
 
+def small_server() -> None:
+    """Make the image of the small server that chapter 01 starts, unless it is there."""
+    with progress() as running:
+        guests.ensure(find.connect(), guests.SERVER, running)
+    print(f"ready: {guests.SERVER}")
+
+
+def kernels() -> Kernels:
+    """Ask the host, a container and a virtual machine which kernel they run on."""
+    with progress() as running:
+        return isolation.kernels(on_progress=running)
+
+
+def seen_from_host() -> SeenFromHost:
+    """Start a container and look at its process from the host."""
+    return isolation.seen_from_host()
+
+
+def limits() -> Limits:
+    """Hold one container to 64 MB of memory and one to a quarter of a CPU."""
+    with progress() as running:
+        return isolation.limits(on_progress=running)
+
+
+def compare_startup(rounds: int = 5) -> StartupComparison:
+    """Start a container and a minimal virtual machine in turn, and time every moment."""
+    with progress() as running:
+        return startup.compare_startup(rounds, on_progress=running)
+
+
+def boot_full_guest(*, really: bool) -> StartupComparison | None:
+    """Say what the full guest costs and, when told so, boot it once beside a container."""
+    print("The full guest is Debian with systemd. It is made once, which takes a minute or two and "
+          "310 MB on the engine;\nbooting it takes some seconds, or half a minute with emulation.")
+    if not really:
+        print("Not booted. To boot it: boot_full_guest(really=True)")
+        return None
+    with progress() as running:
+        return startup.compare_startup(1, (CONTAINER, FULL_VM), warm_up=False, on_progress=running)
+
+
+def ladder(*startups: StartupComparison | None, repeats: int = 7) -> Ladder:
+    """Start one small program in more and more of a machine; the VMs' rungs are `startups`'."""
+    with progress() as running:
+        return rungs.ladder(*startups, repeats=repeats, on_progress=running)
+
+
+def compare_footprints(counts: Sequence[int] = footprint.COUNTS) -> FootprintComparison:
+    """Memory, disk and processes of one waiting, and the cost of one more, of both kinds."""
+    with progress() as running:
+        return footprint.compare_footprints(counts, on_progress=running)
+
+
 def doctor() -> DoctorReport:
     """Look at what this machine has for the course."""
     return examine()
@@ -43,6 +102,6 @@ def doctor() -> DoctorReport:
 def clean_up() -> None:
     """Remove what the course made on the engine, look again, and say what is left."""
     engine = find.connect()
-    cleanup.clean(engine)
+    cleanup.clean(engine, tools=False)
     left = cleanup.count_ours(engine)
     print(f"left of the course on this engine: {left or 'nothing'}")

@@ -13,6 +13,8 @@ from helpers.engine.owner import OWNER_LABEL, owner_id
 from helpers.engine.standin import REAL, STANDIN
 
 BUILT_IN_NETWORKS = ("bridge", "host", "none")
+# Images under this name are the course's tools: made once, kept from chapter to chapter.
+TOOLS = "dockercourse/"
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,12 @@ class Cleaned:
         return f"removed {counts}; {self.size_bytes / 1e6:.1f} MB freed"
 
 
-def clean(engine: Engine, *, also_unlabelled: bool = False) -> Cleaned:
+def clean(engine: Engine, *, also_unlabelled: bool = False, tools: bool = True) -> Cleaned:
     """Remove the containers, networks, volumes and images with our label, in that order.
 
-    `also_unlabelled` adds what carries no owner at all: on the private engine that was typed by
-    hand in a terminal, and is the course's too. Base images and other checkouts' objects stay.
+    `tools` adds the images that are made once for all chapters. `also_unlabelled` adds what carries
+    no owner at all: on the private engine that was typed by hand in a terminal, and is the
+    course's too. Base images and other checkouts' objects stay.
     """
     from docker.errors import APIError
 
@@ -62,6 +65,8 @@ def clean(engine: Engine, *, also_unlabelled: bool = False) -> Cleaned:
     for image in client.images.list():
         if not ours(image.labels) or {REAL, STANDIN} & set(image.tags):
             continue
+        if not tools and is_tool(image.tags):
+            continue
         try:
             for name in image.tags or [image.id]:
                 client.images.remove(name)
@@ -75,12 +80,18 @@ def clean(engine: Engine, *, also_unlabelled: bool = False) -> Cleaned:
 
 
 def count_ours(engine: Engine) -> int:
-    """How many containers, networks, volumes and tagged images carry this checkout's label."""
+    """How many containers, networks, volumes and images of chapters carry this checkout's label."""
     ours = {"label": f"{OWNER_LABEL}={owner_id()}"}
     client = engine.client
-    return sum(map(len, (
-        client.containers.list(all=True, filters=ours), client.images.list(filters=ours),
+    images = [image for image in client.images.list(filters=ours) if not is_tool(image.tags)]
+    return len(images) + sum(map(len, (
+        client.containers.list(all=True, filters=ours),
         client.volumes.list(filters=ours), client.networks.list(filters=ours))))
+
+
+def is_tool(tags: list[str]) -> bool:
+    """Whether an image is one of the course's tools, by its names."""
+    return any(tag.startswith(TOOLS) for tag in tags)
 
 
 def _used_bytes(engine: Engine) -> int:

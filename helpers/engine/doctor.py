@@ -15,6 +15,7 @@ from helpers.engine import find, standin
 from helpers.engine.engine import Engine
 from helpers.engine.owner import OWNER_LABEL, owner_id
 from helpers.engine.private import PrivateEngine
+from helpers.engine.vm import accelerator
 from helpers.errors import EngineUnavailable
 from helpers.results.doctor import DoctorReport, Row
 from helpers.setup import environment
@@ -29,27 +30,28 @@ def examine() -> DoctorReport:
     rows = [Row("Python", True, f"{platform.python_version()}"),
             Row("environment", environment.is_ready(),
                 "made from the lock" if environment.is_ready() else f"not made yet: {START}")]
-    rows += _engine_rows()
+    engine_rows, engine = _engine_rows()
+    rows += engine_rows
     free = shutil.disk_usage(Path.home()).free
     rows.append(Row("disk", free > NEED_BYTES, f"{free / 1e9:.0f} GB free"
                     + ("" if free > NEED_BYTES else "; the course needs 3 GB: make room")))
     rows += [_port_row(port) for port in PORTS]
-    rows.append(_accelerator_row())
+    rows.append(_accelerator_row(engine))
     return DoctorReport(tuple(rows))
 
 
-def _engine_rows() -> list[Row]:
+def _engine_rows() -> tuple[list[Row], Engine | None]:
     try:
         engine = find.find_own()
     except EngineUnavailable as error:
-        return [Row("engine", False, f"{error.message} → {error.hint}")]
+        return [Row("engine", False, f"{error.message} → {error.hint}")], None
     if engine is None:
         private = PrivateEngine()
         answer = private.answer()
         if answer is None:
             why = private.refusal()
             return [Row("engine", False, f"none answers, and {why}" if why else
-                        f"none answers yet; the course starts a private one: {START}")]
+                        f"none answers yet; the course starts a private one: {START}")], None
         engine = private.engine(answer.version)
     rows = [Row("engine", True, f"{engine.version}, "
                 + ("your own" if engine.kind == "own" else "private, from Debian packages")
@@ -63,7 +65,7 @@ def _engine_rows() -> list[Row]:
                     f"{standin.REAL}: {base}" + (f" → {START}" if base == "missing" else "")))
     if base != "missing":
         rows.append(_run_row(engine))
-    return rows
+    return rows, engine
 
 
 def _run_row(engine: Engine) -> Row:
@@ -85,7 +87,11 @@ def _port_row(port: int) -> Row:
     return Row(f"port {port}", True, "free")
 
 
-def _accelerator_row() -> Row:
+def _accelerator_row(engine: Engine | None) -> Row:
+    for where in ("host", "container") if engine else ():
+        known = accelerator.remembered(engine, where)
+        if known:
+            return Row("VM accelerator", True, known.text())
     kvm = Path("/dev/kvm")
     if platform.system() == "Linux" and kvm.exists():
         may = os.access(kvm, os.R_OK | os.W_OK)

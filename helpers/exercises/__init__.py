@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from helpers.errors import CourseError
-from helpers.exercises import predict_cache
+from helpers.exercises import predict_cache, shared_or_own
 from helpers.exercises.frame import Check, Exercise, Task, Verdict
 
 __all__ = ["Check", "Task", "Verdict", "grade", "task", "tasks"]
 
-EXERCISES: dict[str, Exercise] = {e.id: e for e in (predict_cache.EXERCISE,)}
+EXERCISES: dict[str, Exercise] = {e.id: e for e in (
+    shared_or_own.EXERCISE, predict_cache.EXERCISE)}
 
 
 def tasks() -> tuple[Task, ...]:

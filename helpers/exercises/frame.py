@@ -12,7 +12,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Task:
-    """An exercise as the student gets it; `start` is the submission with nothing filled in."""
+    """An exercise as the student gets it; `start` is the submission with nothing filled in.
+
+    A prediction's `start` is {group: {question: None}}, each to be answered by one of `choices`;
+    `button` is what the widget's button says, `is_code` whether the questions are lines of code.
+    """
 
     id: str
     chapter: str
@@ -20,6 +24,9 @@ class Task:
     kind: str
     prompt: str
     start: Any
+    choices: tuple[str, ...] = ()
+    button: str = "Check"
+    is_code: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,15 @@
 """Chapter 04's first exercise: after an edit, which build steps are cached, which are rebuilt?
 
 The answer is measured, never written down here: grading builds both Dockerfiles of the sample app
-and compares each step. What could not be measured is never called the student's mistake. Must not
-know a widget or a notebook.
+and compares each step. Must not know a widget or a notebook.
 """
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Mapping
 
-from helpers.errors import CourseError
-from helpers.exercises.frame import Check, Exercise, Task, Verdict
+from helpers.exercises.frame import Check, Exercise, Task
+from helpers.exercises.prediction import Answers, Prediction, Progress, unanswered
 from helpers.experiments.caching import DOCKERFILES, compare_orders, find_app
 from helpers.results.caching import EDITED, OrderExperiment, PhaseResult, StepSamples
 
@@ -21,8 +18,6 @@ APP, EDIT = "flask-app", "app.py"
 ANSWERS = ("cached", "rebuilt")
 STEP = re.compile(r"\s*(RUN|COPY|ADD|WORKDIR)\s", re.IGNORECASE)
 
-Prediction = dict[str, dict[str, str | None]]
-
 
 def task() -> Task:
     """The task, with the steps of the app's two Dockerfiles as they are now."""
@@ -30,10 +25,10 @@ def task() -> Task:
         TASK_ID, "04", "Predict the cache", "prediction",
         f"Both Dockerfiles of {APP} have just been built. Now you change one line in {EDIT} and "
         "build both again. For each build step say whether it is cached or rebuilt.",
-        start())
+        start(), ANSWERS, "Check: build it and see", is_code=True)
 
 
-def start() -> Prediction:
+def start() -> Answers:
     """Each order's build steps (FROM left out), none of them answered."""
     folder = find_app(APP)
     return {order: dict.fromkeys(steps((folder / name).read_text(encoding="utf-8")))
@@ -47,48 +42,9 @@ def steps(dockerfile: str) -> list[str]:
     return [" ".join(line.split()) for line in joined.splitlines() if STEP.match(line)]
 
 
-def grade(submission: object, on_progress: Callable[[str], None] | None = None) -> Verdict:
-    """Build both orders and compare each predicted step; raises CourseError for a wrong shape."""
-    began = time.monotonic()
-    answers = read(submission)
-    if not any(answer for order in answers.values() for answer in order.values()):
-        return verdict(False, unanswered(answers), began)
-    try:
-        measured = compare_orders(APP, EDIT, repeats=1, on_progress=on_progress)
-    except Exception as error:
-        return verdict(None, unmeasured(answers, error), began)
-    checks = tuple(check for order, predicted in answers.items()
-                   for check in compare(order, predicted, measured))
-    return verdict(all(check.passed for check in checks), checks, began)
-
-
-def verdict(passed: bool | None, checks: tuple[Check, ...], began: float) -> Verdict:
-    """The verdict on this task, with the seconds since `began`."""
-    return Verdict(TASK_ID, passed, checks, time.monotonic() - began)
-
-
-def read(submission: object) -> Prediction:
-    """The submission with every step present (None where not answered), or CourseError."""
-    shape = "Give {order: {instruction: 'cached' or 'rebuilt'}}, as in the task's start."
-    if not isinstance(submission, Mapping):
-        raise CourseError(f"The submission is {type(submission).__name__}, not a dict.", shape)
-    answers: Prediction = start()
-    for order, predicted in submission.items():
-        if order not in answers:
-            raise CourseError(f"There is no order {order!r}.",
-                              "The orders are: " + ", ".join(answers) + ".")
-        if not isinstance(predicted, Mapping):
-            raise CourseError(f"The prediction for {order!r} is not a dict.", shape)
-        for step, answer in predicted.items():
-            if not isinstance(step, str) or " ".join(step.split()) not in answers[order]:
-                raise CourseError(f"The order {order!r} has no build step {step!r}.",
-                                  "Its steps are: " + "; ".join(answers[order]) + ".")
-            word = answer.strip().lower() if isinstance(answer, str) else answer
-            if word is not None and word not in ANSWERS:
-                raise CourseError(f"{answer!r} is no answer for {step!r}.",
-                                  "Answer 'cached' or 'rebuilt'.")
-            answers[order][" ".join(step.split())] = word
-    return answers
+def measure(on_progress: Progress) -> OrderExperiment:
+    """What really happens to each step: one run of both orders."""
+    return compare_orders(APP, EDIT, repeats=1, on_progress=on_progress)
 
 
 def compare(order: str, predicted: dict[str, str | None],
@@ -100,7 +56,7 @@ def compare(order: str, predicted: dict[str, str | None],
     for instruction, answer in predicted.items():
         name = f"{order}: {instruction}"
         if answer is None:
-            checks.append(Check(name, None, "not answered"))
+            checks.append(unanswered(name))
         elif instruction not in found:
             checks.append(Check(name, None, "the build reported no such step; the Dockerfile "
                                             "changed while it was being checked"))
@@ -125,18 +81,5 @@ def reason(step: StepSamples, phase: PhaseResult) -> str:
     return f"{EDIT} is among the files it copies" if copies else "it had no cache to use"
 
 
-def unanswered(answers: Prediction) -> tuple[Check, ...]:
-    """A check for each step that says that there is no answer yet."""
-    return tuple(Check(f"{order}: {step}", None, "not answered")
-                 for order, predicted in answers.items() for step in predicted)
-
-
-def unmeasured(answers: Prediction, error: Exception) -> tuple[Check, ...]:
-    """A check for each step that says why nothing could be measured."""
-    why = str(error).replace("\n", " ") if isinstance(error, CourseError) else (
-        f"the build could not be run ({type(error).__name__})")
-    return tuple(Check(f"{order}: {step}", None, why)
-                 for order, predicted in answers.items() for step in predicted)
-
-
-EXERCISE = Exercise(TASK_ID, task, grade)
+PREDICTION = Prediction(TASK_ID, start, ANSWERS, measure, compare, "order", "build step")
+EXERCISE = Exercise(TASK_ID, task, PREDICTION.grade)

@@ -7,6 +7,7 @@ It must not know what is right: nothing about the answer is in the page before t
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from html import escape
 
 import ipywidgets as widgets
@@ -14,7 +15,7 @@ import ipywidgets as widgets
 from helpers.errors import CourseError
 from helpers.exercises import Task, Verdict, grade, task
 
-ASKED = {"prediction": "Check: build it and see"}
+ASKED = ("prediction",)
 
 
 def exercise(task_id: str) -> widgets.Widget:
@@ -27,19 +28,19 @@ def exercise(task_id: str) -> widgets.Widget:
 
 
 class PredictionWidget(widgets.VBox):
-    """A row of two buttons, cached and rebuilt, for each build step of each order."""
+    """A row of buttons, one for each choice, for each question of each group."""
 
     def __init__(self, found: Task) -> None:
         self._task = found
         self._worker: threading.Thread | None = None
         self._choices: dict[str, dict[str, widgets.ToggleButtons]] = {
-            order: {step: choice(order, step) for step in steps}
+            order: {step: choice(order, step, found.choices) for step in steps}
             for order, steps in found.start.items()}
-        self._button = widgets.Button(description=ASKED[found.kind], button_style="primary",
+        self._button = widgets.Button(description=found.button, button_style="primary",
                                       layout=widgets.Layout(width="auto"))
         self._button.add_class("course-check")
         self._button.on_click(self._check)
-        self._feedback = widgets.HTML(value=live("Choose for every step, then press Check."))
+        self._feedback = widgets.HTML(value=live("Choose for every line, then press Check."))
         feedback = widgets.VBox([self._feedback])
         feedback.add_class("course-feedback")
         orders = widgets.HBox(
@@ -54,8 +55,8 @@ class PredictionWidget(widgets.VBox):
     def _column(self, order: str) -> widgets.VBox:
         rows: list[widgets.Widget] = [widgets.HTML(f"<b>{escape(order.capitalize())}</b>")]
         for step, buttons in self._choices[order].items():
-            label = widgets.HTML(f"<code>{escape(step)}</code>",
-                                 layout=widgets.Layout(margin="6px 0 0 0"))
+            label = widgets.HTML(f"<code>{escape(step)}</code>" if self._task.is_code
+                                 else escape(step), layout=widgets.Layout(margin="6px 0 0 0"))
             rows += [label, buttons]
         return widgets.VBox(rows)
 
@@ -74,7 +75,7 @@ class PredictionWidget(widgets.VBox):
         if self._worker and self._worker.is_alive():
             return
         self._button.disabled = True
-        self._feedback.value = live("Checking: building both Dockerfiles…")
+        self._feedback.value = live("Checking…")
         self._worker = threading.Thread(target=self._grade, args=(self.answer,),
                                         name="course-check")
         self._worker.start()
@@ -96,13 +97,11 @@ class PredictionWidget(widgets.VBox):
         self._feedback.value = live(f"Checking, {line}")
 
 
-def choice(order: str, step: str) -> widgets.ToggleButtons:
-    """The two buttons for one step, none of them pressed; their tooltips name the step."""
-    buttons = widgets.ToggleButtons(
-        options=["cached", "rebuilt"], value=None,
-        tooltips=[f"{order}, {step}: {word}" for word in ("cached", "rebuilt")],
-        style={"button_width": "7em"})
-    return buttons
+def choice(order: str, step: str, choices: Sequence[str]) -> widgets.ToggleButtons:
+    """The buttons for one question, none of them pressed; their tooltips name the question."""
+    return widgets.ToggleButtons(
+        options=list(choices), value=None,
+        tooltips=[f"{order}, {step}: {word}" for word in choices], style={"button_width": "7em"})
 
 
 def verdict_html(verdict: Verdict) -> str:

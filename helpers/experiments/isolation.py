@@ -23,11 +23,19 @@ from helpers.errors import CourseError
 from helpers.results.isolation import (
     CONTAINER,
     HOST,
+    HOST_NAME,
+    KERNEL,
+    MEMORY,
+    PROCESS_1,
+    THINGS,
+    UPTIME,
     VM,
     Kernel,
     Kernels,
     Limits,
     SeenFromHost,
+    Surrounding,
+    Surroundings,
 )
 
 if TYPE_CHECKING:
@@ -53,17 +61,32 @@ def kernels(on_progress: Callable[[str], None] | None = None,
     Raises GuestNotReady for a guest that hangs.
     """
     engine = engine or connect()
-    say = on_progress or (lambda _: None)
     host = Host(engine)
-    found = accelerator.find(engine, say)
-    with small_server(engine, "kernel") as server:
-        inside = server.about()
-    say("booting a minimal virtual machine")
-    with machine.boot(engine, guests.MINIMAL, accelerator=found.name) as booted:
-        booted.wait_for(machine.ANSWER)
-        guest = answers.about(booted.ask(ABOUT))
+    inside, guest = _ask_both(engine, on_progress or (lambda _: None))
     return Kernels((Kernel(HOST, host.kernel, host.boot_id, host.processes()),
                     _kernel(CONTAINER, inside), _kernel(VM, guest)), host.name, host.is_here)
+
+
+def surroundings(on_progress: Callable[[str], None] | None = None,
+                 engine: Engine | None = None) -> Surroundings:
+    """Ask a container and a virtual machine what they see around them, and the host what it has.
+
+    Raises GuestNotReady for a guest that hangs.
+    """
+    engine = engine or connect()
+    host = Host(engine)
+    inside, guest = _ask_both(engine, on_progress or (lambda _: None))
+    files = host.read("/proc/1/comm", "/proc/sys/kernel/hostname", "/proc/uptime",
+                      "/proc/meminfo")
+    memory = next((line.split()[1] for line in files["/proc/meminfo"].splitlines()
+                   if line.startswith("MemTotal:")), "0")
+    of_host = {KERNEL: f"{host.kernel}, boot {host.boot_id[:8]}",
+               PROCESS_1: files["/proc/1/comm"].strip(),
+               HOST_NAME: files["/proc/sys/kernel/hostname"].strip(),
+               MEMORY: f"{int(memory) >> 10} MB", UPTIME: _seconds(files["/proc/uptime"])}
+    return Surroundings(tuple(
+        Surrounding(thing, of_host[thing], _told(inside)[thing], _told(guest)[thing])
+        for thing in THINGS))
 
 
 def seen_from_host(engine: Engine | None = None) -> SeenFromHost:
@@ -113,6 +136,30 @@ def limits(on_progress: Callable[[str], None] | None = None,
                           "Run: python3 -m helpers doctor") from None
     return Limits(MEMORY_LIMIT, MEMORY_ASKED, int(state["ExitCode"]), bool(state["OOMKilled"]),
                   CPU_LIMIT, used, (*warned, *warned_cpu))
+
+
+def _ask_both(engine: Engine,
+              say: Callable[[str], None]) -> tuple[dict[str, str], dict[str, str]]:
+    """What the small server tells of its surroundings, in a container and in a guest."""
+    found = accelerator.find(engine, say)
+    with small_server(engine, "asked") as server:
+        inside = server.about()
+    say("booting a minimal virtual machine")
+    with machine.boot(engine, guests.MINIMAL, accelerator=found.name) as booted:
+        booted.wait_for(machine.ANSWER)
+        return inside, answers.about(booted.ask(ABOUT))
+
+
+def _told(about: dict[str, str]) -> dict[str, str]:
+    """The small server's words, in the words of the comparison."""
+    return {KERNEL: f"{about['kernel']}, boot {about['boot_id'][:8]}",
+            PROCESS_1: about["first_process"].split()[0], HOST_NAME: about["hostname"],
+            MEMORY: f"{int(about['MemTotal_kb']) >> 10} MB", UPTIME: _seconds(about["uptime"])}
+
+
+def _seconds(uptime: str) -> str:
+    """The time since boot, out of what /proc/uptime says."""
+    return f"{round(float(uptime.split()[0]))} s"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,11 @@ import platform
 from dataclasses import dataclass
 
 HOST, CONTAINER, VM = "host", "container", "virtual machine"
+# The host, the container and the guest are looked at one after the other.
+LOOKS_APART_SECONDS = 15
+KERNEL, PROCESS_1, HOST_NAME, MEMORY, UPTIME = THINGS = (
+    "the running kernel", "process 1", "the host name", "how much memory /proc/meminfo tells",
+    "the time since the kernel booted")
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,46 @@ class Kernels:
         rows = [("who", "kernel version", "boot id", "processes it sees"),
                 *((r.who, r.version, r.boot_id[:13] + "…", str(r.processes)) for r in self.rows)]
         return f"{columns(rows)}\n\n{self.note()}"
+
+
+@dataclass(frozen=True)
+class Surrounding:
+    """One thing as the host has it, and as a container and a virtual machine see it."""
+
+    thing: str
+    host: str
+    container: str
+    vm: str
+
+    def seen_by(self, who: str) -> str:
+        """The thing as somebody sees it."""
+        return {HOST: self.host, CONTAINER: self.container, VM: self.vm}[who]
+
+    def is_hosts(self, who: str) -> bool:
+        """Whether somebody sees the host's own."""
+        if self.thing == UPTIME:
+            return abs(_number(self.seen_by(who)) - _number(self.host)) <= LOOKS_APART_SECONDS
+        return self.seen_by(who) == self.host
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """All the things that were looked at."""
+
+    rows: tuple[Surrounding, ...]
+
+    def of(self, thing: str) -> Surrounding:
+        """One of the things."""
+        return next(row for row in self.rows if row.thing == thing)
+
+    def text(self) -> str:
+        """A table: the thing, the host's, the container's, the virtual machine's."""
+        return columns([("what", HOST, CONTAINER, VM),
+                        *((r.thing, r.host, r.container, r.vm) for r in self.rows)])
+
+
+def _number(words: str) -> int:
+    return int(next(word for word in words.split() if word.isdigit()))
 
 
 @dataclass(frozen=True)

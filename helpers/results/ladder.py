@@ -41,7 +41,7 @@ class Reference:
 
 REFERENCES = (
     Reference("a unikernel on a rebuilt Xen (LightVM)", 0.0023, "Manco et al., SOSP 2017"),
-    Reference("a microVM to its /sbin/init, at most (Firecracker)", 0.125,
+    Reference("a microVM to its /sbin/init, at most", 0.125,
               "Firecracker's specification"),
     Reference("a container on an SSD", 0.568, "arXiv 2602.15214"),
 )

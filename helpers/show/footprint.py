@@ -52,6 +52,7 @@ def draw_one(axes: Axes, found: FootprintComparison) -> None:
     largest = max(value for _, value, _ in rows if value) / MB
     axes.set_xlim(0.01, largest * 20)
     axes.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+    axes.minorticks_off()
     axes.set_xlabel("megabytes (each mark: ten times as much)", fontsize=11, color=INK)
     axes.set_title("One, waiting", loc="left", fontsize=12, fontweight="bold", color=INK)
     plain(axes)
@@ -80,7 +81,7 @@ def alt_text(found: FootprintComparison) -> str:
     ones = "; ".join(f"one {one.kind}: memory {size(one.memory_bytes)}, on disk "
                      f"{size(one.disk_bytes)}" for one in found.footprints)
     more = "; ".join(
-        f"{d.kind}: " + ", ".join(f"{n} hold {size(held)}" for n, held in
+        f"{d.kind}: " + ", ".join(f"{n}: {size(held)}" for n, held in
                                   zip(d.counts, d.memory_bytes, strict=True))
         + f", one more costs {size(round(d.marginal_bytes))}" for d in found.densities)
     return f"At rest, {ones}. Several at once, {more}."

@@ -55,7 +55,7 @@ def figure(found: Ladder) -> Figure:
                     ["1 ms", "10 ms", "100 ms", "1 s", "10 s", "100 s"])
     axes.grid(axis="x", color="#d8dde2", linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.set_xlabel("time to the program's first line (each mark to the right: ten times as long)",
+    axes.set_xlabel("time to the program's first line (each line to the right: ten times as long)",
                     fontsize=11, color=INK)
     plain(axes)
     drawn.suptitle("The same small program, started in more and more of a machine", fontsize=13,

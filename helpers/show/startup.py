@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 from helpers.results.ladder import duration
 from helpers.results.startup import (
     CONTAINER,
+    CREATED,
     EXITED,
+    FIRMWARE,
     FIRST_ANSWER,
     FIRST_OUTPUT,
+    KERNEL,
     REMOVED,
+    STARTED,
     StartupComparison,
 )
 from helpers.show.figure import INK, bundle, canvas, plain
@@ -71,7 +75,7 @@ def draw(axes: Axes, found: StartupComparison, kinds: tuple[str, ...]) -> None:
             axes.barh(row, ended - began, left=began, height=0.62, color=FILLS[kind],
                       edgecolor=INK, hatch=HATCHES[number % len(HATCHES)], linewidth=0.8)
             if ended - began > longest * NARROWEST:
-                axes.text((began + ended) / 2, row, part(name), ha="center", va="center",
+                axes.text((began + ended) / 2, row, part(kind, name), ha="center", va="center",
                           fontsize=10.5, color=INK, bbox={"facecolor": "white", "alpha": 0.85,
                                                           "edgecolor": "none", "pad": 1.5})
             began = ended
@@ -87,10 +91,13 @@ def draw(axes: Axes, found: StartupComparison, kinds: tuple[str, ...]) -> None:
     plain(axes)
 
 
-def part(moment: str) -> str:
-    """What happens on the way to a moment, in a word or two."""
-    return {"created": "create", "started": "start", "first output": "up to first output",
-            "first answer": "answer", "firmware": "QEMU", "kernel": "firmware"}.get(moment, moment)
+def part(kind: str, moment: str) -> str:
+    """What happens on the way to a moment, in a few words."""
+    if moment == FIRST_OUTPUT:
+        return "start, up to first output" if kind == CONTAINER else (
+            "kernel and init, up to first output")
+    return {CREATED: "create", STARTED: "start", FIRST_ANSWER: "answer", FIRMWARE: "QEMU",
+            KERNEL: "firmware"}[moment]
 
 
 def alt_text(found: StartupComparison) -> str:

@@ -28,7 +28,7 @@ REBUILT = {COPY_FIRST: {"COPY . .", INSTALL}, REQUIREMENTS_FIRST: {"COPY . ."}}
 
 def right() -> dict[str, dict[str, str]]:
     return {order: {step: "rebuilt" if step in REBUILT[order] else "cached" for step in found}
-            for order, found in tasks()[0].start.items()}
+            for order, found in predict_cache.start().items()}
 
 
 def measured(*_: object, **__: object) -> OrderExperiment:
@@ -114,7 +114,7 @@ def test_a_step_without_answer_is_not_tried_and_not_given_away() -> None:
 @pytest.mark.usefixtures("no_building")
 def test_nothing_is_built_for_an_empty_answer() -> None:
     assert grade(TASK_ID, {}).passed is False
-    assert grade(TASK_ID, tasks()[0].start).headline.startswith("0 of 7 right")
+    assert grade(TASK_ID, predict_cache.start()).headline.startswith("0 of 7 right")
 
 
 @pytest.mark.usefixtures("no_building")
