@@ -54,7 +54,9 @@ def _rehearse_one(path: Path, save: bool, engine: Engine) -> bool:
 
     client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3",
                             resources={"metadata": {"path": str(path.parent)}},
-                            on_cell_start=on_start, store_widget_state=True)
+                            on_cell_start=on_start, store_widget_state=True,
+                            # ipykernel warns of its local sockets at each start.
+                            extra_arguments=["--IPKernelApp.log_level=ERROR"])
     try:
         client.execute(env=engine.env)
     except CellExecutionError as error:
