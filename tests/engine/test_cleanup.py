@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.engine import standin
-from helpers.engine.cleanup import clean
+from helpers.engine.cleanup import clean, count_ours
 from helpers.engine.engine import Engine
 from helpers.engine.owner import OWNER_LABEL, owner_id
 from helpers.engine.standin import STANDIN
@@ -55,3 +55,15 @@ def test_on_the_private_engine_the_unlabelled_is_the_courses_too(own_engine: Eng
     assert left["volumes"] == {"other-checkout-volume"}
     assert "other-checkout-network" in left["networks"]
     assert "typed-network" not in left["networks"]
+
+
+def test_a_chapter_keeps_the_courses_tools_and_clean_does_not(own_engine: Engine) -> None:
+    make_set(own_engine, "ours", {OWNER_LABEL: owner_id()})
+    made = own_engine.run("tag", "ours-image:1", "dockercourse/small-server:latest")
+    assert made.returncode == 0, made.stderr
+    own_engine.run("rmi", "ours-image:1")
+    clean(own_engine, tools=False)
+    assert "dockercourse/small-server:latest" in inventory(own_engine)["images"]
+    assert count_ours(own_engine) == 0
+    clean(own_engine)
+    assert "dockercourse/small-server:latest" not in inventory(own_engine)["images"]

@@ -1,8 +1,9 @@
 """A virtual machine from the start of its QEMU to its end: `boot`, and what it tells meanwhile.
 
 QEMU runs on this machine where it is installed, else in a container of the course's own image.
-Whatever happens, the QEMU is gone when the `with` block ends, and it ends by itself after
-LIFE_SECONDS. Knows nothing of measuring or drawing.
+Whatever happens, the QEMU is gone when the `with` block ends; where this process was killed
+before that, a QEMU of this machine dies with it, and one in a container after LIFE_SECONDS.
+Knows nothing of measuring or drawing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import platform
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import threading
@@ -232,36 +232,17 @@ def _on_host(engine: Engine, guest: Guest, accelerator: str, append: str) -> Ite
         port = free.getsockname()[1]
     line = qemu.command(guest, str(folder), architecture=architecture(engine),
                         accelerator=accelerator, listen=f"127.0.0.1:{port}", append=append)
-    bounded = shutil.which("timeout")
-    if bounded:     # GNU's; where there is none, only the block's end ends it
-        line = [bounded, "--foreground", "--signal=KILL", str(LIFE_SECONDS), *line]
+    tied = shutil.which("setpriv")
+    if tied:        # Linux: QEMU dies with this process, however that ends
+        line = [tied, "--pdeathsig", "KILL", *line]
     began = time.perf_counter()
     child = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True)
     try:
         assert child.stdout is not None
         console = Console(iter(lambda: os.read(child.stdout.fileno(), 65536), b""), began)
-        yield Machine(guest, accelerator, "host", console, port, None,
-                      _child_of(child.pid) if bounded else child.pid)
+        yield Machine(guest, accelerator, "host", console, port, None, child.pid)
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(child.pid, signal.SIGKILL)
-            else:
-                child.kill()
+        child.kill()
         child.wait(20)
 
-
-def _child_of(pid: int) -> int:
-    """The first child of a process, once it has one (Linux); the process itself elsewhere."""
-    until = time.perf_counter() + 2
-    while time.perf_counter() < until:
-        try:
-            with open(f"/proc/{pid}/task/{pid}/children") as children:  # noqa: PTH123
-                found = children.read().split()
-        except OSError:
-            return pid
-        if found:
-            return int(found[0])
-        time.sleep(0.005)
-    return pid

@@ -1,0 +1,137 @@
+"""Virtual machines without one: the command line, the console's phases, the trial's memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers.engine import answers
+from helpers.engine.engine import Engine
+from helpers.engine.vm import accelerator, guests, qemu
+from helpers.engine.vm.accelerator import Accelerator
+from helpers.engine.vm.machine import FIRMWARE, KERNEL, PROCESS, USER_SPACE, Console, Machine
+
+ENGINE = Engine("unix:///nowhere/docker.sock", "private", "26.1.5")
+BOOT = (b"course: process\n\x1bc\x1b[2JSeaBIOS (version 1.16)\r\nBooting from ROM..\r\n"
+        b"[    0.0] Linux version 6.12\r\ncourse: user space\r\n")
+
+
+def test_a_pc_and_an_arm_board_get_their_own_words() -> None:
+    pc = qemu.command(guests.MINIMAL, "/guest", architecture="x86_64", accelerator="tcg",
+                      listen="0.0.0.0:8080")
+    arm = qemu.command(guests.MINIMAL, "/guest", architecture="aarch64", accelerator="hvf",
+                       listen="127.0.0.1:1")
+    assert pc[0] == "qemu-system-x86_64" and arm[0] == "qemu-system-aarch64"
+    assert pc[pc.index("-machine") + 1] == "pc,accel=tcg"
+    assert arm[arm.index("-machine") + 1] == "virt,accel=hvf"
+    assert (pc[pc.index("-cpu") + 1], arm[arm.index("-cpu") + 1]) == ("max", "host")
+    assert "console=ttyS0" in pc[pc.index("-append") + 1]
+    assert "console=ttyAMA0" in arm[arm.index("-append") + 1]
+    assert "user,id=net,hostfwd=tcp:0.0.0.0:8080-:80" in pc
+    assert "-drive" not in pc and pc[pc.index("-m") + 1] == "128M"
+
+
+def test_the_full_guest_has_a_disk_that_keeps_nothing() -> None:
+    line = qemu.command(guests.FULL, "/guest", architecture="x86_64", accelerator="kvm",
+                        listen="0.0.0.0:8080", append="quiet")
+    assert "snapshot=on" in line[line.index("-drive") + 1]
+    assert line[line.index("-append") + 1].endswith("root=/dev/vda rw quiet")
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_phases_are_read_however_the_console_comes(size: int) -> None:
+    chunks = [BOOT[at:at + size] for at in range(0, len(BOOT), size)]
+    console = Console(iter(chunks), None)
+    assert console.wait_for(USER_SPACE, time.perf_counter() + 5)
+    console._thread.join(5)
+    assert list(console.moments) == [PROCESS, FIRMWARE, KERNEL, USER_SPACE]
+    assert sorted(console.moments.values()) == list(console.moments.values())
+    assert console.lines()[0] == "SeaBIOS (version 1.16)"
+    assert console.lines()[-1] == "course: user space"
+
+
+def test_a_console_that_says_nothing_is_waited_for_no_longer_than_asked() -> None:
+    hang = threading.Event()
+
+    def silent() -> object:
+        hang.wait(20)
+        yield b""
+
+    console = Console(silent(), time.perf_counter())
+    began = time.perf_counter()
+    assert not console.wait_for(USER_SPACE, began + 0.2)
+    assert 0.15 < time.perf_counter() - began < 2
+    hang.set()
+
+
+def machine(console: Console) -> Machine:
+    return Machine(guests.MINIMAL, "tcg", "host", console, 1, None, None)
+
+
+def test_a_guest_that_stops_names_the_phase_it_reached() -> None:
+    console = Console(iter([BOOT[:75], b"\nsome last words"]), None)
+    with pytest.raises(Exception, match=r"ended by itself. It reached: kernel") as caught:
+        machine(console).wait_for(USER_SPACE, 1)
+    assert caught.value.phase == KERNEL and "some last words" in str(caught.value)
+
+
+def test_another_recipe_makes_other_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    monkeypatch.setattr(guests, "CONTEXT", tmp_path)
+    guests.recipe.cache_clear()
+    first = guests.recipe()
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nENV A=1\n")
+    guests.recipe.cache_clear()
+    assert guests.recipe() != first
+    guests.recipe.cache_clear()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_finding_is_remembered_for_this_machine_and_place_only() -> None:
+    assert accelerator.remembered(ENGINE, "container") is None
+    accelerator._remember(ENGINE, "container", Accelerator("tcg", "a reason"))
+    assert accelerator.remembered(ENGINE, "container") == Accelerator("tcg", "a reason")
+    assert accelerator.remembered(ENGINE, "host") is None
+    other = Engine("tcp://10.0.0.1:2375", "own", "26.1.5")
+    assert accelerator.remembered(other, "container") is None
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_broken_memory_is_no_memory() -> None:
+    accelerator._remember(ENGINE, "container", Accelerator("tcg", "a reason"))
+    accelerator._file(ENGINE, "container").write_text("{")
+    assert accelerator.remembered(ENGINE, "container") is None
+
+
+@pytest.mark.parametrize("where", ["host", "container"])
+def test_without_a_dev_kvm_nothing_is_booted(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr(accelerator, "KVM", Path("/nowhere/kvm"))
+    assert accelerator._try(ENGINE, where) == Accelerator("tcg", "there is no /dev/kvm")
+
+
+def test_what_an_accelerator_means_is_said() -> None:
+    assert "translated by software" in Accelerator("tcg", "x").meaning()
+    assert "fair case" in Accelerator("kvm", "x").meaning()
+    assert "not the fair case" not in Accelerator("kvm", "x").meaning()
+
+
+def test_the_servers_page_is_read() -> None:
+    told = answers.about("kernel=6.12 a=b\nboot_id=1\n\nno pair\n")
+    assert told == {"kernel": "6.12 a=b", "boot_id": "1"}
+
+
+def test_nobody_answers() -> None:
+    began = time.perf_counter()
+    assert answers.first_answer(9, began + 0.3) is None
+    assert answers.first_answer(9, began + 60, gone=lambda: True) is None
+    assert time.perf_counter() - began < 5
