@@ -24,7 +24,7 @@ _WHERE = {
     "limits": "helpers.notebook",
     "seen_from_host": "helpers.notebook",
     "small_server": "helpers.notebook",
-    "layers": "helpers.experiments.layers",
+    "layers": "helpers.notebook",
     "layer_walk": "helpers.show.layers",
     "exercise": "helpers.exercises.widget",
 }

@@ -5,69 +5,92 @@ The one place where a measurement and its progress bar meet; holds no logic of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from helpers.engine import build, cleanup, find
 from helpers.engine.doctor import examine
 from helpers.engine.vm import guests
+from helpers.errors import CourseError, EngineUnavailable
 from helpers.experiments import caching, footprint, isolation, startup
 from helpers.experiments import ladder as rungs
+from helpers.experiments import layers as layer_reader
 from helpers.results.build import BuildReport
 from helpers.results.caching import OrderExperiment
 from helpers.results.doctor import DoctorReport
 from helpers.results.footprint import FootprintComparison
 from helpers.results.isolation import Kernels, Limits, SeenFromHost
 from helpers.results.ladder import Ladder
+from helpers.results.layers import ImageLayers
 from helpers.results.startup import CONTAINER, FULL_VM, StartupComparison
 from helpers.show.build import progress
+
+
+class Stopped(CourseError):
+    """Ctrl-C, or the notebook's stop button: what was going on has been ended."""
+
+
+@contextmanager
+def _stoppable(what: str) -> Iterator[None]:
+    """Ctrl-C as one message; the functions below have ended what they began by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(f"You stopped {what}.", "Run the cell again to do it from its start.") from (
+            None)
 
 
 def build_image(context: str | Path, *, tag: str, dockerfile: str | Path | None = None,
                 build_args: Mapping[str, str] | None = None, no_cache: bool = False) -> BuildReport:
     """Build an image with BuildKit, a progress bar naming the running build step.
 
-    Raises BuildFailed for an error in the Dockerfile, CourseError for one in the arguments.
+    Raises BuildFailed for an error in the Dockerfile, CourseError for one in the arguments,
+    Stopped on Ctrl-C.
     """
-    with progress() as running:
+    with _stoppable("the build"), progress() as running:
         return build.build_image(context, tag=tag, dockerfile=dockerfile, build_args=build_args,
                                  no_cache=no_cache, on_progress=running)
 
 
 def compare_orders(app: str | Path = "flask-app", edit: str | None = "app.py",
                    repeats: int = 3) -> OrderExperiment:
-    """Measure both orders of the app's Dockerfile: cold, unchanged and edited builds."""
-    with progress() as running:
+    """Measure both orders of the app's Dockerfile: cold, unchanged and edited builds.
+
+    Raises Stopped on Ctrl-C.
+    """
+    with _stoppable("the experiment"), progress() as running:
         return caching.compare_orders(app=app, edit=edit, repeats=repeats, on_progress=running)
 
 
 def small_server() -> None:
     """Make the image of the small server that chapter 01 starts, unless it is there."""
-    with progress() as running:
+    with _stoppable("making the image"), progress() as running:
         guests.ensure(find.connect(), guests.SERVER, running)
     print(f"ready: {guests.SERVER}")
 
 
 def kernels() -> Kernels:
     """Ask the host, a container and a virtual machine which kernel they run on."""
-    with progress() as running:
+    with _stoppable("the measurement"), progress() as running:
         return isolation.kernels(on_progress=running)
 
 
 def seen_from_host() -> SeenFromHost:
     """Start a container and look at its process from the host."""
-    return isolation.seen_from_host()
+    with _stoppable("the measurement"):
+        return isolation.seen_from_host()
 
 
 def limits() -> Limits:
     """Hold one container to 64 MB of memory and one to a quarter of a CPU."""
-    with progress() as running:
+    with _stoppable("the measurement"), progress() as running:
         return isolation.limits(on_progress=running)
 
 
 def compare_startup(rounds: int = 5) -> StartupComparison:
     """Start a container and a minimal virtual machine in turn, and time every moment."""
-    with progress() as running:
+    with _stoppable("the measurement"), progress() as running:
         return startup.compare_startup(rounds, on_progress=running)
 
 
@@ -78,30 +101,54 @@ def boot_full_guest(*, really: bool) -> StartupComparison | None:
     if not really:
         print("Not booted. To boot it: boot_full_guest(really=True)")
         return None
-    with progress() as running:
+    with _stoppable("the measurement"), progress() as running:
         return startup.compare_startup(1, (CONTAINER, FULL_VM), warm_up=False, on_progress=running)
 
 
 def ladder(*startups: StartupComparison | None, repeats: int = 7) -> Ladder:
     """Start one small program in more and more of a machine; the VMs' rungs are `startups`'."""
-    with progress() as running:
+    with _stoppable("the measurement"), progress() as running:
         return rungs.ladder(*startups, repeats=repeats, on_progress=running)
 
 
 def compare_footprints(counts: Sequence[int] = footprint.COUNTS) -> FootprintComparison:
     """Memory, disk and processes of one waiting, and the cost of one more, of both kinds."""
-    with progress() as running:
+    with _stoppable("the measurement"), progress() as running:
         return footprint.compare_footprints(counts, on_progress=running)
+
+
+def layers(image: str) -> ImageLayers:
+    """The layers of an image that is on the engine, with the files of each (sizes in bytes).
+
+    Raises CourseError where there is no such image, Stopped on Ctrl-C.
+    """
+    with _stoppable("reading the image"):
+        return layer_reader.layers(image)
 
 
 def doctor() -> DoctorReport:
     """Look at what this machine has for the course."""
-    return examine()
+    with _stoppable("the doctor"):
+        return examine()
 
 
 def clean_up() -> None:
-    """Remove what the course made on the engine, look again, and say what is left."""
-    engine = find.connect()
-    cleanup.clean(engine, tools=False)
-    left = cleanup.count_ours(engine)
+    """Remove what the course made on the engine, look again, and say what is left.
+
+    Raises EngineUnavailable where none answers, Stopped on Ctrl-C.
+    """
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        with _stoppable("cleaning up"):
+            engine = find.connect()
+            cleanup.clean(engine, tools=False)
+            left = cleanup.count_ours(engine)
+    except APIError as error:
+        raise CourseError(f"The engine would not remove everything: {error.explanation}",
+                          "Stop what uses it (docker ps shows it), then again.") from None
+    except (DockerException, RequestException, OSError):
+        raise EngineUnavailable("The Docker Engine stopped answering.",
+                                "Look at it with: python3 -m helpers doctor") from None
     print(f"left of the course on this engine: {left or 'nothing'}")

@@ -39,7 +39,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python3 -m helpers", description="The hands-on Docker course: set up, run, test.")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 
-    lab = verbs.add_parser("lab", help="set up what is missing and open JupyterLab")
+    lab = verbs.add_parser(
+        "lab", help="set up what is missing and open JupyterLab",
+        description="Set up what is missing and open JupyterLab on this machine. Ctrl-C stops it, "
+                    "and all that it started.")
     lab.add_argument("--no-browser", action="store_true", help="only print the address")
     lab.add_argument("--port", type=int, help="the port (default: 8888, or the next free one)")
     lab.add_argument("--reset", metavar="CHAPTER",
@@ -47,30 +50,47 @@ def _parser() -> argparse.ArgumentParser:
     lab.set_defaults(run=_lab)
 
     test = verbs.add_parser("test", help="set up what is missing and run the whole suite",
-                            description="Arguments after -- go to pytest: test -- -k caching")
+                            description="Set up what is missing and run the whole suite. "
+                                        "Arguments after -- go to pytest: test -- -k caching")
     test.add_argument("pytest_args", nargs="*", metavar="-- PYTEST_ARG")
     test.set_defaults(run=_test)
 
-    doctor = verbs.add_parser("doctor", help="what is here, what is missing, what to type")
+    doctor = verbs.add_parser(
+        "doctor", help="what is here, what is missing, what to type",
+        description="Look at Python, the engine and its parts, disk and ports; for each that is "
+                    "missing, the line to type. Exit code 2 if anything is missing.")
     doctor.set_defaults(run=_doctor)
 
-    clean = verbs.add_parser("clean", help="remove what the course made, and only that")
+    clean = verbs.add_parser(
+        "clean", help="remove what the course made, and only that",
+        description="Remove the containers, networks, volumes and images that the course made. "
+                    "On your own engine those are the ones with the course's label; on the "
+                    "private engine also what you made there by hand. Base images stay.")
     clean.set_defaults(run=_clean)
 
-    rehearse = verbs.add_parser("rehearse", help="execute chapters as a class would see them")
+    rehearse = verbs.add_parser(
+        "rehearse", help="execute chapters as a class would see them",
+        description="Execute chapters as a class would see them, with the time of each. Exit code "
+                    "1 if one fails: its chapter, cell and message are shown.")
     rehearse.add_argument("chapters", nargs="*", metavar="CHAPTER",
                           help="any unique beginning, e.g. 04 (default: all)")
     rehearse.add_argument("--save", action="store_true",
                           help="write the outputs into the tracked notebooks")
     rehearse.set_defaults(run=_rehearse)
 
-    engine = verbs.add_parser("engine", help="keep the private engine up while working")
+    engine = verbs.add_parser(
+        "engine", help="keep the private engine up while working",
+        description="Keep the private engine up while you work in a terminal of your own. start: "
+                    "it stays up after this command; stop: no longer; status: which engine runs; "
+                    "env: lines for the shell, used as  eval \"$(python3 -m helpers engine env)\"")
     engine.add_argument("action", choices=("start", "stop", "status", "env"))
     engine.set_defaults(run=_engine)
 
-    grade = verbs.add_parser("grade", help="grade an exercise from a file")
-    grade.add_argument("task_id", metavar="TASK_ID")
-    grade.add_argument("file", metavar="FILE")
+    grade = verbs.add_parser(
+        "grade", help="grade an exercise from a file",
+        description="Grade an exercise. Exit code 0 passed, 1 not passed, 2 could not be checked.")
+    grade.add_argument("task_id", metavar="TASK_ID", help="e.g. 04-predict-the-cache")
+    grade.add_argument("file", metavar="FILE", help="your answer, as JSON")
     grade.set_defaults(run=_grade)
     return parser
 
@@ -120,6 +140,10 @@ def _clean(args: argparse.Namespace) -> int:
 
 
 def _rehearse(args: argparse.Namespace) -> int:
+    from helpers.cli.work import chapter_path
+
+    for prefix in args.chapters:      # a mistyped one is said before anything is started
+        chapter_path(prefix)
     _in_environment()
     from helpers.cli.ready import ready_engine
     from helpers.cli.rehearse import rehearse

@@ -93,6 +93,8 @@ def command(root: Path, port: int) -> list[str]:
 
 def _choose_port(wanted: int | None) -> int:
     if wanted is not None:
+        if not 0 < wanted < 65_536:
+            raise CourseError(f"{wanted} is not a port.", "Give a number from 1024 to 65535.")
         if not _is_free(wanted):
             raise CourseError(f"Port {wanted} is taken on this machine.",
                               "Leave --port out to get a free one.")
@@ -111,7 +113,7 @@ def _is_free(port: int) -> bool:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
+        except OSError:
             return False
     return True
 

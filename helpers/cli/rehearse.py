@@ -1,25 +1,33 @@
 """`rehearse`: execute chapters as a class would see them, with nbclient.
 
 Says the time of each chapter while it runs, and on failure the chapter, the cell and the
-message. With `save` the outputs are written into the tracked notebooks, normalised.
+message. A chapter that fails or is stopped leaves nothing on the engine. With `save` the outputs
+are written into the tracked notebooks, normalised.
 """
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import re
+import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from docker.errors import DockerException
+from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from requests.exceptions import RequestException
 
 from helpers.cli import work
+from helpers.engine import cleanup
 from helpers.engine.engine import Engine
 from helpers.setup.console import say
 
@@ -40,6 +48,40 @@ def rehearse(prefixes: Sequence[str], *, save: bool, engine: Engine) -> int:
     return 1 if failed else 0
 
 
+class _Stopped(Exception):
+    """Ctrl-C, met between two cells."""
+
+
+class _Client(NotebookClient):
+    """Ctrl-C interrupts the running cell, so that what it began is ended; a second one the kernel.
+
+    nbclient's own handler takes its kernel away under itself, and ends in stack traces.
+    """
+
+    stops = 0
+
+    async def async_start_new_kernel(self, **kwargs: Any) -> None:
+        """Start the kernel; nbclient has just set its handlers, which ours replace."""
+        with suppress(RuntimeError):      # Windows: Ctrl-C comes as KeyboardInterrupt
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, self._stop)
+        await super().async_start_new_kernel(**kwargs)
+
+    def _stop(self) -> None:
+        self.stops += 1
+        if self.km is not None and self.km.has_kernel:
+            self._ending = asyncio.ensure_future(ensure_async(
+                self.km.interrupt_kernel() if self.stops == 1
+                else self.km.shutdown_kernel(now=True)))
+
+
+def _clear(engine: Engine) -> None:
+    """Remove what a chapter that never reached its last cell made."""
+    # An engine that has stopped cannot be cleared; the chapter's first cell does it next time.
+    with suppress(DockerException, RequestException, OSError):
+        cleanup.clean(engine, tools=False)
+
+
 def _rehearse_one(path: Path, save: bool, engine: Engine) -> bool:
     notebook = nbformat.read(path, as_version=4)
     count = len(notebook.cells)
@@ -48,23 +90,32 @@ def _rehearse_one(path: Path, save: bool, engine: Engine) -> bool:
 
     def on_start(cell: nbformat.NotebookNode, cell_index: int, **_: object) -> None:
         running[0] = cell_index
+        if client.stops:
+            raise _Stopped
         if sys.stderr.isatty():
             print(f"\r  …  {path.stem}: cell {cell_index + 1} of {count}", end="",
                   file=sys.stderr, flush=True)
 
-    client = NotebookClient(notebook, timeout=CELL_SECONDS, kernel_name="python3",
-                            resources={"metadata": {"path": str(path.parent)}},
-                            on_cell_start=on_start, store_widget_state=True,
-                            # ipykernel warns of its local sockets at each start.
-                            extra_arguments=["--IPKernelApp.log_level=ERROR"])
+    client = _Client(notebook, timeout=CELL_SECONDS, kernel_name="python3",
+                     resources={"metadata": {"path": str(path.parent)}},
+                     on_cell_start=on_start, store_widget_state=True,
+                     # ipykernel warns of its local sockets at each start.
+                     extra_arguments=["--IPKernelApp.log_level=ERROR"])
     try:
         client.execute(env=engine.env)
-    except CellExecutionError as error:
-        _tell(path, running[0], began, ANSI.sub("", f"{error.ename}: {error.evalue}"))
+    except (CellExecutionError, CellTimeoutError, RuntimeError, _Stopped,
+            KeyboardInterrupt) as error:
+        _clear(engine)
+        if client.stops or isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        if isinstance(error, CellExecutionError):
+            _tell(path, running[0], began, ANSI.sub("", f"{error.ename}: {error.evalue}"))
+        else:
+            said = str(error).strip() or type(error).__name__
+            _tell(path, running[0], began, said.splitlines()[0])
         return False
-    except (CellTimeoutError, DeadKernelError) as error:
-        _tell(path, running[0], began, str(error).strip().splitlines()[0])
-        return False
+    if client.stops:      # during the last cell, which ended by itself
+        raise KeyboardInterrupt
     end = "\r" if sys.stderr.isatty() else ""
     say(f"{end}  ✓  {path.stem}  ({time.monotonic() - began:.1f} s)")
     if save:

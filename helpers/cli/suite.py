@@ -31,7 +31,7 @@ def run_suite(pytest_args: Sequence[str]) -> int:
                *paths, *pytest_args]
     code = subprocess.run(command, cwd=CHECKOUT, env=env, check=False).returncode
     log = cache_dir() / "engine" / "dockerd.log"
-    if code != 0 and engine.kind == "private" and log.is_file():
+    if code == FAILED and engine.kind == "private" and log.is_file():
         say("the engine's last words:\n" + "\n".join(
             log.read_text(errors="replace").splitlines()[-15:]))
     say(f"artifacts: {artifacts}")

@@ -48,8 +48,9 @@ def lay_out(source: Path = SOURCE, work: Path = WORK, reset: str | None = None) 
             mine = _essence(target)
             if mine not in (delivered.get(name), _essence_of(name, fresh)):
                 if delivered.get(name) != _essence_of(name, fresh):
-                    kept.append(f"{name}: your changes are kept; for the new version: "
-                                f"python3 -m helpers lab --reset {name.split('_')[0]}")
+                    how = (f"python3 -m helpers lab --reset {name.split('_')[0]}"
+                           if name.endswith(".ipynb") else "rename yours and start again")
+                    kept.append(f"{name}: your changes are kept; for the new version: {how}")
                 continue
             if delivered.get(name) == _essence_of(name, fresh):
                 continue

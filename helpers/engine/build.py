@@ -128,7 +128,7 @@ def build_image(
     `target` is the stage to stop at (default: the last). Raises BuildFailed when the build fails,
     CourseError when it cannot begin.
     """
-    folder, file, text = _inputs(context, tag, dockerfile)
+    folder, file, text = _inputs(context, tag, dockerfile, build_args)
     if engine is None:
         from helpers.engine.find import connect
 
@@ -146,7 +146,13 @@ def build_image(
     seconds = time.monotonic() - began
     if code != 0:
         raise failure(progress, parsed, file.name, engine_answers=_answers(engine))
-    return report(progress, parsed, tag, seconds, *_history(engine, progress.image_id or tag))
+    try:
+        image_id, history = _history(engine, progress.image_id or tag)
+    except Exception:  # the SDK lets through errors of several libraries below it
+        if _answers(engine):
+            raise
+        raise BuildFailed(*_STOPPED) from None
+    return report(progress, parsed, tag, seconds, image_id, history)
 
 
 def report(
@@ -422,9 +428,23 @@ def messages(lines: Iterator[str] | IO[str], text: list[str]) -> Iterator[dict[s
 
 
 def _inputs(
-    context: str | Path, tag: str, dockerfile: str | Path | None
+    context: str | Path,
+    tag: str,
+    dockerfile: str | Path | None,
+    build_args: Mapping[str, str] | None,
 ) -> tuple[Path, Path, str]:
     """The context's folder, the Dockerfile's path and its text, or one clear message."""
+    for name, given, wanted in (
+        ("context", context, (str, Path)),
+        ("tag", tag, str),
+        ("dockerfile", dockerfile, (str, Path, type(None))),
+        ("build_args", build_args, (Mapping, type(None))),
+    ):
+        if not isinstance(given, wanted):
+            raise CourseError(
+                f"{name} is {given!r}.",
+                'For instance: build_image(".", tag="my-flask-app", build_args={"VERSION": "1"})',
+            )
     folder = Path(context).expanduser()
     if not folder.is_dir():
         kind = "is a file, not a folder" if folder.exists() else "does not exist"
@@ -613,6 +633,12 @@ _ENGINE_GONE = (
     "no active session",
 )
 
+_STOPPED = (
+    "The build was cut off: the Docker Engine stopped answering.",
+    "Start it again (python3 -m helpers engine start, or Docker Desktop) and build again; "
+    "steps that had finished are in the cache.",
+)
+
 
 def _cause(
     error: str, text: str, output: tuple[str, ...], vertex: Vertex | None
@@ -634,11 +660,7 @@ def _cause(
             "Run: python3 -m helpers doctor",
         )
     if any(sign in everything for sign in _ENGINE_GONE):
-        return (
-            "The build was cut off: the Docker Engine stopped answering.",
-            "Start it again (python3 -m helpers engine start, or Docker Desktop) and build again; "
-            "steps that had finished are in the cache.",
-        )
+        return _STOPPED
     missing = re.search(r'"([^"]+)": not found', error) or re.search(
         r"(?:lstat|stat) (\S+): no such file", error
     )

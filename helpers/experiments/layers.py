@@ -41,8 +41,10 @@ def layers(image: str, engine: Engine | None = None) -> ImageLayers:
     import requests
 
     engine = engine or connect()
-    client = docker.DockerClient(base_url=engine.host, timeout=SAVE_SECONDS)
+    client = None
     try:
+        # The client asks the engine's version as it is made: a stopped one shows here.
+        client = docker.DockerClient(base_url=engine.host, timeout=SAVE_SECONDS)
         key = engine.host, str(client.images.get(image).id)
         if key not in _read:
             stream = client.api.get_image(image)
@@ -62,7 +64,8 @@ def layers(image: str, engine: Engine | None = None) -> ImageLayers:
         raise EngineUnavailable(f"The engine stopped answering ({type(error).__name__}).",
                                 "Look at it with: python3 -m helpers doctor") from None
     finally:
-        client.close()
+        if client is not None:
+            client.close()
 
 
 def read_image(stream: Iterable[bytes], image: str, image_id: str = "") -> ImageLayers:

@@ -33,6 +33,9 @@ def tag(engine: Engine, request: pytest.FixtureRequest):
     name = "build-test-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     yield name
     engine.run("image", "rm", "--force", name)
+    # A tag that was built anew leaves the image before it without a name.
+    ours = [part for k, v in labels().items() for part in ("--filter", f"label={k}={v}")]
+    engine.run("image", "prune", "--force", *ours)
 
 
 def plain_log(engine: Engine, folder: Path, tag: str, *flags: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -16,7 +17,8 @@ MOST_LINES = 12
 def shell_docker(source: str) -> list[str]:
     """The lines that run docker through IPython's `!`, whose failure nbval cannot see."""
     return [line for line in source.splitlines()
-            if re.search(r"^\s*(\w+\s*=\s*)?!+\s*(sudo\s+)?docker\b|^%%(bash|sh|script|!)", line)
+            if re.search(r"^\s*(\w+\s*=\s*)?(!|%sx\b|%system\b).*\bdocker\b|"
+                         r"^%%(bash|sh|script|sx|system|!)", line)
             or re.search(r"get_ipython\(\)\.(system|getoutput)|os\.system\(", line)]
 
 
@@ -43,7 +45,8 @@ def test_docker_never_runs_where_its_failure_is_silent(notebook: nbformat.Notebo
 
 @pytest.mark.parametrize("line", ["!docker ps", "  !docker run x", "out = !docker ps",
                                   "!!docker ps", "! docker ps", "%%bash",
-                                  "get_ipython().system('docker ps')"])
+                                  "!cd app && docker build .", "!sudo docker ps", "%%sx",
+                                  "x = %sx docker ps", "get_ipython().system('docker ps')"])
 def test_the_check_for_silent_docker_sees(line: str) -> None:
     assert shell_docker(f"x = 1\n{line}")
 
@@ -70,10 +73,29 @@ def test_every_cell_says_its_place_in_the_slides(notebook: nbformat.NotebookNode
 
 def test_after_an_ignored_output_facts_are_compared(notebook: nbformat.NotebookNode) -> None:
     assert "nbval_ignore_output" not in str(notebook.metadata)
-    compared = [cell for cell in code(notebook)
-                if "nbval-ignore-output" not in cell.metadata.get("tags", [])
-                and "nbval-skip" not in cell.metadata.get("tags", []) and cell.outputs]
-    assert compared, "no cell of this chapter is compared"
+    for number, cell in enumerate(notebook.cells):
+        if is_compared(cell) or not shows_result(cell):
+            continue
+        following = notebook.cells[number + 1:]
+        section = list(itertools.takewhile(lambda later: not is_heading(later), following))
+        assert any(map(is_compared, section)), (
+            f"no cell is compared between this one and the next heading: {cell.source}")
+
+
+def is_heading(cell: nbformat.NotebookNode) -> bool:
+    return cell.cell_type == "markdown" and cell.source.startswith("#")
+
+
+def is_compared(cell: nbformat.NotebookNode) -> bool:
+    ignored = {"nbval-ignore-output", "nbval-skip"} & set(cell.metadata.get("tags", []))
+    return cell.cell_type == "code" and bool(cell.outputs) and not ignored
+
+
+def shows_result(cell: nbformat.NotebookNode) -> bool:
+    """Whether a result is shown; of a widget only an id of that one run is stored."""
+    return any(output.output_type == "execute_result"
+               and "application/vnd.jupyter.widget-view+json" not in output.data
+               for output in cell.get("outputs", []))
 
 
 def test_no_path_of_a_machine_is_stored(notebook: nbformat.NotebookNode) -> None:

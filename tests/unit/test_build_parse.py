@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+from types import SimpleNamespace
 
+import ipywidgets
 import pytest
 
 from helpers.engine.build import Progress, failure, locate, messages, report
@@ -175,3 +178,37 @@ def test_progress_outside_a_terminal_says_nothing(capfd):
     with progress() as update:
         update("[1/2] RUN x")
     assert capfd.readouterr() == ("", "")
+
+
+def test_progress_in_a_terminal_names_the_running_step_on_one_line(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", terminal)
+    with progress() as update:
+        update("[1/2] FROM x")
+        update("[2/2] RUN " + "y" * 200)
+    shown = terminal.getvalue().split("\r\x1b[K")
+    assert shown[1] == "[1/2] FROM x"
+    assert shown[2].startswith("[2/2] RUN y") and len(shown[2]) <= 100
+    assert shown[3:] == [""], "the line is wiped at the end"
+    assert "\n" not in terminal.getvalue()
+
+
+def test_progress_in_a_notebook_is_a_bar_that_names_the_running_step(monkeypatch):
+    shown, updates, boxes = [], [], []
+    made = ipywidgets.HBox
+    monkeypatch.setattr("ipywidgets.HBox", lambda *args: boxes.append(made(*args)) or boxes[0])
+    handle = SimpleNamespace(update=lambda bundle, raw: updates.append(bundle))
+    monkeypatch.setattr("helpers.show.build._in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display",
+                        lambda bundle, **_: shown.append(bundle) or handle)
+    with progress() as update:
+        (row,) = boxes
+        bar, name = row.children
+        assert shown[0]["application/vnd.jupyter.widget-view+json"]["model_id"] == row.model_id
+        update("[1/2] FROM x")
+        first = bar.value / bar.max
+        update("[2/2] RUN y")
+        assert name.value == "[2/2] RUN y"
+        assert 0 < first < bar.value / bar.max < 1
+    assert updates == [{"text/plain": ""}], "nothing of the bar stays in the stored output"

@@ -7,6 +7,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -54,6 +55,25 @@ def test_every_locked_package_has_hashes_and_no_address_is_named() -> None:
     assert "index-url" not in LOCK.partition("\nanyio")[2]
     for block in re.split(r"\n(?=[A-Za-z0-9])", LOCK.partition("\nanyio")[2]):
         assert "--hash=sha256:" in block
+
+
+SYSTEMS = {
+    "linux": {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"},
+    "macos": {"sys_platform": "darwin", "os_name": "posix", "platform_system": "Darwin"},
+    "windows": {"sys_platform": "win32", "os_name": "nt", "platform_system": "Windows"},
+}
+# What IPython's, JupyterLab's and pytest's own requirements name for one system or two alone.
+ONLY = {"appnope": {"macos"}, "colorama": {"windows"}, "pywinpty": {"windows"},
+        "pexpect": {"linux", "macos"}, "ptyprocess": {"linux", "macos"}}
+
+
+@pytest.mark.parametrize("package", ONLY)
+def test_the_lock_is_for_linux_macos_and_windows(package: str) -> None:
+    found = re.search(rf"^{package}==\S+( *;[^\\\n]*)", LOCK, re.MULTILINE)
+    assert found, f"{package} is not locked with a marker"
+    when = Requirement(f"{package}{found[1]}").marker
+    assert when is not None
+    assert {name for name, system in SYSTEMS.items() if when.evaluate(system)} == ONLY[package]
 
 
 def test_the_conda_environment_refers_to_the_lock() -> None:

@@ -72,6 +72,12 @@ def test_a_taken_port_asked_for_is_one_message() -> None:
             lab._choose_port(holder.getsockname()[1])
 
 
+@pytest.mark.parametrize("port", [0, -1, 65_536])
+def test_a_number_that_is_no_port_is_one_message(port: int) -> None:
+    with pytest.raises(CourseError, match="is not a port"):
+        lab._choose_port(port)
+
+
 def test_the_next_free_port_is_used_and_said(
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(lab, "_is_free", lambda port: port != 8888)
@@ -84,7 +90,9 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
     assert stop.value.code == 0
-    assert "usage" in capsys.readouterr().out
+    usage, _, said = capsys.readouterr().out.partition("\n\n")
+    assert usage.startswith("usage: python3 -m helpers")
+    assert said[:1].isupper(), "no sentence that says what the verb does"
 
 
 def test_usage_errors_are_exit_code_2() -> None:
@@ -93,8 +101,15 @@ def test_usage_errors_are_exit_code_2() -> None:
     assert stop.value.code == 2
 
 
-def test_an_unknown_chapter_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["lab", "--reset", "99"]) == 2
+@pytest.mark.parametrize("line", ["lab --reset 99", "rehearse 99", "rehearse 04 99"])
+def test_an_unknown_chapter_is_one_message(line: str, capsys: pytest.CaptureFixture[str],
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    def started() -> None:
+        raise AssertionError("said only after something was started")
+
+    monkeypatch.setattr(environment, "ensure", started)
+    monkeypatch.setattr("helpers.cli.ready.ready_engine", started)
+    assert main(line.split()) == 2
     said = capsys.readouterr().err
     assert "chapters begin with '99'" in said
     assert "Traceback" not in said

@@ -62,6 +62,20 @@ def test_what_the_student_changed_is_kept_and_said(source: Path, tmp_path: Path)
     assert cell(work)["source"] in ("mine", ["mine"])
 
 
+def test_an_apps_file_comes_anew_as_the_message_says(source: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    lay_out(source, work)
+    mine = work / "notebooks/apps/app.py"
+    mine.write_text("print('mine')\n")
+    (source / "apps/app.py").write_text("print(2)\n")
+    (said,) = lay_out(source, work)
+    assert "rename yours and start again" in said
+    mine.rename(mine.with_name("mine.py"))
+    assert lay_out(source, work) == []
+    assert mine.read_text() == "print(2)\n"
+
+
 def test_reset_brings_the_chapter_back_and_keeps_mine_aside(source: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

@@ -1,0 +1,218 @@
+"""Bad input as a user meets it: typed in a cell of a real kernel, by `build_image` and `%docker`.
+
+Each is one message: at most a few lines, no stack trace, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager, start_new_kernel
+
+from helpers.engine.engine import Engine
+from helpers.engine.private import PrivateEngine
+
+pytestmark = pytest.mark.engine
+
+WAYS = {"build_image": "build_image({context!r}, tag={tag!r})",
+        "magic": "%docker build -t {tag} {context}"}
+BASE = "python:3.13-slim"
+CELL_SECONDS = 90
+MOST_LINES = 14       # ten of a failed command's output, the message, its place and what to do
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Notebook:
+    """A kernel with the helpers loaded, in a folder of its own."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager, self.client = manager, client
+
+    def fails(self, code: str, meanwhile: Callable[[], None] | None = None) -> str:
+        """Run a cell that is to fail; return what it printed and its message together."""
+        thread = threading.Thread(target=meanwhile) if meanwhile else None
+        if thread:
+            thread.start()
+        printed: list[str] = []
+        messages: list[dict] = []
+
+        def take(message: dict) -> None:
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                printed.append(content["text"])
+            elif message["msg_type"] == "error":
+                messages.append(content)
+
+        reply = self.client.execute_interactive(code, timeout=CELL_SECONDS, output_hook=take)
+        if thread:
+            thread.join()
+        assert reply["content"]["status"] == "error", printed
+        (error,) = messages
+        shown = ANSI.sub("", "\n".join(error["traceback"]))
+        assert "Traceback" not in shown and "---->" not in shown, shown
+        assert len(shown.splitlines()) <= MOST_LINES, shown
+        return "".join(printed) + shown
+
+
+@contextmanager
+def notebook(engine: Engine, folder: Path) -> Iterator[Notebook]:
+    """A kernel whose engine is the given one."""
+    manager, client = start_new_kernel(env=engine.env, cwd=str(folder))
+    try:
+        made = Notebook(manager, client)
+        loaded = client.execute_interactive(
+            "%load_ext helpers\nfrom helpers import build_image", timeout=CELL_SECONDS)
+        assert loaded["content"]["status"] == "ok"
+        yield made
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def cell(engine: Engine, tmp_path: Path) -> Iterator[Notebook]:
+    with notebook(engine, tmp_path) as made:
+        yield made
+
+
+def running(word: str) -> bool:
+    """Whether a process of this machine has the word in its command line."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in entry.read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return condition()
+
+
+def slow_build(folder: Path) -> str:
+    """A Dockerfile whose RUN lasts; returns a word that its process can be told by."""
+    word = f"slow{secrets.token_hex(6)}"
+    (folder / "Dockerfile").write_text(
+        f"FROM {BASE}\nRUN --network=none sh -c 'sleep 120; echo {word}'\n")
+    return word
+
+
+def is_in_run(word: str) -> bool:
+    # The word also stands in the arguments of no docker command: only the step's shell has it.
+    return running(f"sleep 120; echo {word}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_missing_things(way: str, engine: Engine, cell: Notebook, tmp_path: Path) -> None:
+    tag = f"bad-{secrets.token_hex(4)}"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "offline").mkdir()
+    (tmp_path / "offline/Dockerfile").write_text("FROM no-such.invalid/image:1\nRUN true\n")
+    for context, said in (("empty", "Dockerfile"), ("nowhere", "nowhere"),
+                          ("offline", "no-such.invalid/image:1")):
+        assert said in cell.fails(WAYS[way].format(context=context, tag=tag))
+    assert not engine.client.images.list(tag)
+
+
+def test_arguments_of_the_wrong_kind(cell: Notebook) -> None:
+    for call in ('build_image(None, tag="x")', 'build_image(".", tag=None)',
+                 'build_image(".", tag="x", dockerfile=7)',
+                 'build_image(".", tag="x", build_args=["a"])'):
+        assert "For instance: build_image" in cell.fails(call)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ctrl_c_in_mid_build(way: str, engine: Engine, cell: Notebook, tmp_path: Path) -> None:
+    word, tag = slow_build(tmp_path), f"bad-{secrets.token_hex(4)}"
+
+    def interrupt() -> None:
+        if wait_for(lambda: is_in_run(word)):
+            cell.manager.interrupt_kernel()
+
+    began = time.monotonic()
+    assert "stopped" in cell.fails(WAYS[way].format(context=".", tag=tag), interrupt)
+    assert time.monotonic() - began < 60
+    assert wait_for(lambda: not is_in_run(word), 10), "the engine still runs the step"
+    assert not engine.client.images.list(tag)
+
+
+def test_ctrl_c_in_the_caching_experiment(cell: Notebook, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+
+    def interrupt() -> None:
+        if wait_for(lambda: running(str(copies))):
+            time.sleep(0.5)
+            cell.manager.interrupt_kernel()
+
+    assert "You stopped the experiment" in cell.fails(
+        f"import tempfile\ntempfile.tempdir = {str(copies)!r}\n"
+        "from helpers import compare_orders\ncompare_orders(repeats=20)", interrupt)
+    assert wait_for(lambda: not running(str(copies)), 10)
+    assert not list(copies.iterdir())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_engine_stopped_in_mid_build(way: str, engine: Engine, second_daemon: PrivateEngine,
+                                     tmp_path: Path) -> None:
+    told = second_daemon.answer()
+    assert told
+    other = second_daemon.engine(told.version)
+    saved = subprocess.Popen([engine.docker, "save", BASE], env=engine.env,
+                             stdout=subprocess.PIPE)
+    loaded = subprocess.run([other.docker, "load"], env=other.env, stdin=saved.stdout,
+                            capture_output=True, text=True, check=False)
+    assert saved.wait() == 0 and loaded.returncode == 0, loaded.stderr
+    word = slow_build(tmp_path)
+
+    def stop() -> None:
+        if wait_for(lambda: is_in_run(word)):
+            second_daemon._halt()
+
+    with notebook(other, tmp_path) as cell:
+        cell.client.execute_interactive("from helpers.engine.find import connect\nconnect()",
+                                        timeout=CELL_SECONDS)
+        line = WAYS[way].format(context=".", tag="cut-off")
+        said = cell.fails(line, stop)
+        assert "stopped answering" in said or "error reading from server" in said
+        said = cell.fails(line)
+        assert "stopped answering" in said or "Cannot connect to the Docker daemon" in said
+        assert "stopped answering" in cell.fails("from helpers import clean_up\nclean_up()")
+        assert "stopped answering" in cell.fails('from helpers import layers\nlayers("x")')
+    assert not is_in_run(word)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_disk_full(way: str, engine: Engine, short_tmp: Path, tmp_path: Path) -> None:
+    """The data root is a small tmpfs, and the image does not fit."""
+    (short_tmp / "data").mkdir()
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    subprocess.run([*sudo, "mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs",
+                    str(short_tmp / "data")], check=True)
+    daemon = PrivateEngine(short_tmp, bridge=f"dkg{os.getpid() % 10**8}",
+                           daemon_args=("--iptables=false", "--ip6tables=false"))
+    try:
+        small = daemon.engine(daemon._launch().version)
+        (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY big /big\n")
+        (tmp_path / "big").write_bytes(os.urandom(80 << 20))
+        with notebook(small, tmp_path) as cell:
+            assert "no space left on device" in cell.fails(
+                WAYS[way].format(context=".", tag="too-big"))
+        assert not small.client.images.list()
+    finally:
+        daemon._halt()
+        subprocess.run([*sudo, "umount", "--lazy", str(short_tmp / "data")], check=False)

@@ -1,0 +1,91 @@
+"""`rehearse` on a real engine, of a chapter made here: fine, failed, and stopped by Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers.engine.engine import Engine
+from helpers.engine.owner import CHECKOUT
+
+pytestmark = pytest.mark.engine
+
+# The command line itself, its chapters taken from another folder.
+PROGRAM = """
+import sys
+from pathlib import Path
+from helpers.cli import main, work
+work.SOURCE = Path(sys.argv[1])
+sys.exit(main(["rehearse", "01"]))
+"""
+
+
+@pytest.fixture
+def name() -> str:
+    return f"rehearsed-{secrets.token_hex(4)}"
+
+
+def start(engine: Engine, folder: Path, *sources: str) -> subprocess.Popen[str]:
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in ("%load_ext helpers", *sources)])
+    nbformat.write(notebook, folder / "01_made_here.ipynb")
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)], cwd=CHECKOUT,
+                            env=engine.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def test_a_chapter_that_runs(engine: Engine, tmp_path: Path) -> None:
+    child = start(engine, tmp_path, "print(1)")
+    said, _ = child.communicate(timeout=60)
+    assert child.returncode == 0, said
+    assert "✓  01_made_here  (" in said
+
+
+def test_a_failed_chapter_says_where_and_leaves_nothing(
+        engine: Engine, tmp_path: Path, name: str) -> None:
+    child = start(engine, tmp_path, f"%docker volume create {name}", "%docker rm not-there")
+    said, _ = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert "✗  01_made_here, cell 3" in said and "docker rm not-there" in said
+    assert "Traceback" not in said
+    assert name not in engine.run("volume", "ls").stdout
+
+
+@pytest.mark.parametrize("cell", ["import time; time.sleep(100)",
+                                  "%docker run --rm python:3.13-slim sleep 100"])
+def test_ctrl_c_leaves_nothing(cell: str, engine: Engine, tmp_path: Path, name: str) -> None:
+    child = start(engine, tmp_path, f"%docker volume create {name}",
+                  f"open({str(tmp_path / 'reached')!r}, 'w').close()", cell)
+    try:
+        deadline = time.monotonic() + 40
+        while not (tmp_path / "reached").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1.5)
+        assert name in engine.run("volume", "ls").stdout, "proved to be there before it is gone"
+        os.killpg(child.pid, signal.SIGINT)      # as a terminal does
+        said, _ = child.communicate(timeout=30)
+    finally:
+        child.kill()
+    assert child.returncode == 130
+    assert "Traceback" not in said and said.rstrip().endswith("stopped"), said
+    assert name not in engine.run("volume", "ls").stdout
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.4, 0.8])
+def test_ctrl_c_while_the_kernel_starts(seconds: float, engine: Engine, tmp_path: Path) -> None:
+    child = start(engine, tmp_path, "import time; time.sleep(100)")
+    assert child.stdout is not None
+    said = child.stdout.readline()      # the engine's line; the kernel comes next
+    time.sleep(seconds)
+    os.killpg(child.pid, signal.SIGINT)
+    rest, _ = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "Traceback" not in rest and rest.rstrip().endswith("stopped"), said + rest
