@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -35,7 +34,7 @@ def short_tmp() -> Iterator[Path]:
 @pytest.fixture
 def second_daemon(engine: Engine, short_tmp: Path) -> Iterator[PrivateEngine]:
     """A second engine daemon beside the suite's, with data, socket and bridge of its own."""
-    daemon = PrivateEngine(short_tmp, bridge=f"dkt{os.getpid() % 10**8}",
+    daemon = PrivateEngine(short_tmp,
                            daemon_args=("--iptables=false", "--ip6tables=false"))
     if not daemon.root.is_dir():
         daemon._install()

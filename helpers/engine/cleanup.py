@@ -6,7 +6,9 @@ engine's own garbage collection.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from helpers.engine.engine import Engine
 from helpers.engine.owner import OWNER_LABEL, owner_id
@@ -19,19 +21,24 @@ TOOLS = "dockercourse/"
 
 @dataclass(frozen=True)
 class Cleaned:
-    """How many objects were removed, and the bytes that images and volumes gave back."""
+    """How many objects were removed, and the bytes that images and volumes gave back.
+
+    `kept` counts those of ours that a container of somebody else still uses.
+    """
 
     containers: int
     images: int
     volumes: int
     networks: int
     size_bytes: int
+    kept: int = 0
 
     def text(self) -> str:
         """One line for a terminal."""
         counts = ", ".join(f"{getattr(self, name)} {name}"
                            for name in ("containers", "images", "volumes", "networks"))
-        return f"removed {counts}; {self.size_bytes / 1e6:.1f} MB freed"
+        told = f"removed {counts}; {self.size_bytes / 1e6:.1f} MB freed"
+        return told + (f"; {self.kept} left, in use by others' containers" if self.kept else "")
 
 
 def clean(engine: Engine, *, also_unlabelled: bool = False, tools: bool = True) -> Cleaned:
@@ -41,8 +48,6 @@ def clean(engine: Engine, *, also_unlabelled: bool = False, tools: bool = True) 
     no owner at all: on the private engine that was typed by hand in a terminal, and is the
     course's too. Base images and other checkouts' objects stay.
     """
-    from docker.errors import APIError
-
     client = engine.client
     before = _used_bytes(engine)
 
@@ -50,33 +55,52 @@ def clean(engine: Engine, *, also_unlabelled: bool = False, tools: bool = True) 
         owner = (labels or {}).get(OWNER_LABEL)
         return owner == owner_id() or (also_unlabelled and owner is None)
 
-    containers = [c for c in client.containers.list(all=True, ignore_removed=True)
-                  if ours(c.labels)]
-    for container in containers:
-        container.remove(force=True, v=True)
-    networks = [n for n in client.networks.list()
-                if n.name not in BUILT_IN_NETWORKS and ours(n.attrs.get("Labels"))]
-    for network in networks:
-        network.remove()
-    volumes = [v for v in client.volumes.list() if ours(v.attrs.get("Labels"))]
-    for volume in volumes:
-        volume.remove(force=True)
-    removed = 0
+    removed = {"containers": 0, "networks": 0, "volumes": 0, "images": 0}
+    kept = 0
+
+    def remove(kind: str, how: Callable[[], object]) -> None:
+        nonlocal kept
+        if _removed(how):
+            removed[kind] += 1
+        else:
+            kept += 1
+
+    for container in client.containers.list(all=True, ignore_removed=True):
+        if ours(container.labels):
+            remove("containers", partial(container.remove, force=True, v=True))
+    for network in client.networks.list():
+        if network.name not in BUILT_IN_NETWORKS and ours(network.attrs.get("Labels")):
+            remove("networks", network.remove)
+    for volume in client.volumes.list():
+        if ours(volume.attrs.get("Labels")):
+            remove("volumes", partial(volume.remove, force=True))
     for image in client.images.list():
         if not ours(image.labels) or {REAL, STANDIN} & set(image.tags):
             continue
-        if not tools and is_tool(image.tags):
-            continue
-        try:
-            for name in image.tags or [image.id]:
-                client.images.remove(name)
-            removed += 1
-        except APIError as error:
-            # Somebody else's container uses it: then it is not ours alone, and stays.
-            if error.status_code not in (404, 409):
-                raise
-    freed = max(0, before - _used_bytes(engine))
-    return Cleaned(len(containers), removed, len(volumes), len(networks), freed)
+        if tools or not is_tool(image.tags):
+            remove("images", partial(_remove_image, engine, image.tags or [image.id]))
+    return Cleaned(**removed, size_bytes=max(0, before - _used_bytes(engine)), kept=kept)
+
+
+def _remove_image(engine: Engine, names: list[str]) -> None:
+    for name in names:
+        engine.client.images.remove(name)
+
+
+def _removed(how: Callable[[], object]) -> bool:
+    """Whether an object is gone; one that somebody else's container uses stays."""
+    from docker.errors import APIError
+
+    try:
+        how()
+    except APIError as error:
+        if error.status_code == 404:
+            return True
+        # 409 is "in use"; of a network with a container in it the engine says 403.
+        if error.status_code not in (403, 409):
+            raise
+        return False
+    return True
 
 
 def count_ours(engine: Engine) -> int:

@@ -7,6 +7,7 @@ Debian packages and the right to be root (or sudo). Standard library only.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -27,7 +28,6 @@ from helpers.setup.console import cache_dir, step
 # iptables need a newer one than bookworm has.
 NAMED = ("docker.io", "docker-cli", "containerd", "docker-buildx", "docker-compose")
 SYSTEM = ("runc", "iptables", "iproute2", "mmdebstrap")
-BRIDGE = "dockercourse0"
 START_SECONDS = 60
 STANDING = "engine-start"
 
@@ -35,10 +35,10 @@ STANDING = "engine-start"
 class PrivateEngine:
     """The private engine that lives under one folder."""
 
-    def __init__(self, base: Path | None = None, bridge: str = BRIDGE,
-                 daemon_args: tuple[str, ...] = ()) -> None:
+    def __init__(self, base: Path | None = None, daemon_args: tuple[str, ...] = ()) -> None:
         self.base = base or cache_dir() / "engine"
-        self.bridge = bridge
+        # A name of at most 15 letters, and another for each engine: two users may have one each.
+        self.bridge = f"dcourse{hashlib.sha256(str(self.base).encode()).hexdigest()[:8]}"
         self.daemon_args = daemon_args
         self.root = (cache_dir() / "engine") / "root"
         self.host = f"unix://{self.base}/run/docker.sock"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from helpers.cli import lab, work
 from helpers.engine.engine import Engine
@@ -54,6 +55,23 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             yield browser.new_page()
         finally:
             browser.close()
+
+
+@pytest.fixture(scope="module")
+def run_all(page: Page, served: tuple[str, str]) -> Callable[[str, int], Page]:
+    """Open a chapter and run it to its last cell, within so many seconds."""
+    def run(chapter: str, seconds: int) -> Page:
+        address, token = served
+        page.goto(f"{address}/lab/tree/notebooks/{chapter}.ipynb?token={token}")
+        expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
+        expect(last).to_have_text(re.compile(r"\[\d+\]:"), timeout=seconds * 1000)
+        return page
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,18 +14,9 @@ RUN_SECONDS, CHECK_SECONDS = 240, 120
 
 
 @pytest.fixture(scope="module")
-def chapter(page: Page, served: tuple[str, str], artifacts: Path) -> Page:
+def chapter(run_all: Callable[[str, int], Page]) -> Page:
     """Chapter 04 opened and run to its last cell."""
-    address, token = served
-    page.goto(f"{address}/lab/tree/notebooks/04_layers_and_caching.ipynb?token={token}")
-    expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
-    page.screenshot(path=artifacts / "04-opened.png")
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
-    expect(last).to_have_text(re.compile(r"\[\d+\]:"), timeout=RUN_SECONDS * 1000)
-    return page
+    return run_all("04_layers_and_caching", RUN_SECONDS)
 
 
 def test_run_all_ends_without_an_error(chapter: Page) -> None:

@@ -203,7 +203,7 @@ def test_disk_full(way: str, engine: Engine, short_tmp: Path, tmp_path: Path) ->
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     subprocess.run([*sudo, "mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs",
                     str(short_tmp / "data")], check=True)
-    daemon = PrivateEngine(short_tmp, bridge=f"dkg{os.getpid() % 10**8}",
+    daemon = PrivateEngine(short_tmp,
                            daemon_args=("--iptables=false", "--ip6tables=false"))
     try:
         small = daemon.engine(daemon._launch().version)

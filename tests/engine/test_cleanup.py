@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 def inventory(engine: Engine) -> dict[str, set[str]]:
     client = engine.client
     return {"containers": {c.name for c in client.containers.list(all=True)},
-            "images": {t for i in client.images.list() for t in i.tags},
+            "images": {t for i in client.images.list() for t in (*i.tags, i.id)},
             "volumes": {v.name for v in client.volumes.list()},
             "networks": {n.name for n in client.networks.list()}}
 
@@ -41,6 +41,24 @@ def test_only_ours_is_removed(own_engine: Engine) -> None:
     cleaned = clean(own_engine)
     assert inventory(own_engine) == before
     assert (cleaned.containers, cleaned.images, cleaned.volumes, cleaned.networks) == (1, 1, 1, 1)
+
+
+def test_what_others_use_of_ours_stays_and_the_rest_goes(own_engine: Engine) -> None:
+    mark = {OWNER_LABEL: owner_id()}
+    make_set(own_engine, "ours", mark)
+    for args in (["create", "--name", "uses-volume", "-v", "ours-volume:/data", "foreign:1",
+                  "true"],
+                 ["create", "--name", "uses-image", "--label", f"{OWNER_LABEL}=somebody",
+                  "ours-image:1", "true"]):
+        done = own_engine.run(*args)
+        assert done.returncode == 0, done.stderr
+    cleaned = clean(own_engine)
+    left = inventory(own_engine)
+    assert {"uses-volume", "uses-image"} <= left["containers"]
+    assert "ours-volume" in left["volumes"] and "ours-image:1" in left["images"]
+    assert "ours-network" not in left["networks"]
+    assert (cleaned.kept, cleaned.containers, cleaned.networks) == (2, 1, 1)
+    assert "2 left, in use by others' containers" in cleaned.text()
 
 
 def test_on_the_private_engine_the_unlabelled_is_the_courses_too(own_engine: Engine) -> None:
