@@ -92,9 +92,14 @@ class FootprintComparison:
                 size(found.memory_bytes[i]) for found in self.densities)))
         many += [("one more costs", *(size(round(d.marginal_bytes)) for d in self.densities)),
                  ("would fit here", *(f"{d.fits:,}" for d in self.densities))]
-        return (f"{columns(rows)}\n\n{columns(many)}\n\n"
-                f"free memory at the start: {human_size(self.densities[0].available_bytes)}; "
-                f"virtual machines: {self.accelerator}")
+        free = human_size(self.densities[0].available_bytes)
+        return (f"{columns(rows)}\n\n{columns(many)}\n\nfree memory at the start: {free}; "
+                f"virtual machines: {self.accelerator}\n{self.note()}").rstrip()
+
+    def note(self) -> str:
+        """What emulation adds to a virtual machine's memory; empty without it."""
+        return ("With emulation QEMU also keeps the translated instructions, some tens of "
+                "megabytes for each guest.") if "emulation" in self.accelerator else ""
 
 
 def size(size_bytes: int | None) -> str:

@@ -67,8 +67,9 @@ class Ladder:
 
     def text(self) -> str:
         """A table of the rungs, then the published numbers, named as such."""
-        width = max(len(rung.name) for rung in self.rungs)
-        lines = [f"{rung.name:<{width}}  {told(rung)}" for rung in self.rungs]
+        rows = [(rung.name, told(rung), rung.how) for rung in self.rungs]
+        wide = [max(len(row[i]) for row in rows) for i in range(2)]
+        lines = [f"{name:<{wide[0]}}  {what:<{wide[1]}}  {how}" for name, what, how in rows]
         others = [f"{duration(ref.seconds):>9}  {ref.what} ({ref.source})"
                   for ref in self.references]
         return "\n".join(["Seconds to the program's first line: median (min–max)", "", *lines, "",

@@ -16,6 +16,7 @@ CREATED, STARTED, FIRST_OUTPUT, FIRST_ANSWER, EXITED, REMOVED = (
 FIRMWARE, KERNEL = "firmware", "kernel"
 CONTAINER_MOMENTS = (CREATED, STARTED, FIRST_OUTPUT, FIRST_ANSWER, EXITED, REMOVED)
 VM_MOMENTS = (FIRMWARE, KERNEL, FIRST_OUTPUT, FIRST_ANSWER, REMOVED)
+IN_A_TERMINAL = "docker run -p 127.0.0.1::80 dockercourse/small-server; docker rm -f NAME"
 READY = (FIRST_OUTPUT, FIRST_ANSWER)
 
 
@@ -110,6 +111,7 @@ class StartupComparison:
             width = max(len(row[0]) for row in rows)
             parts.append("\n".join([kind, *(f"  {name:<{width}}  {told}" for name, told in rows)]))
         parts.append(f"accelerator: {self.accelerator}\n{self.meaning}")
+        parts.append(f"the container in a terminal: {IN_A_TERMINAL}")
         return "\n\n".join(parts)
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, PALE = "#1b1f24", "#5c6670"
-WIDTH_INCHES, DOTS_PER_INCH = 12.4, 100
+WIDTH_PIXELS = 1240
+# Letters are sized for this: beside JupyterLab's file browser a figure is shown at two thirds.
+WIDTH_INCHES = 10.0
 
 
 def bundle(text: str, alt: str, drawn: Figure) -> dict[str, Any]:
@@ -30,17 +32,18 @@ def bundle(text: str, alt: str, drawn: Figure) -> dict[str, Any]:
 
 
 def png(drawn: Figure) -> bytes:
-    """The figure as a PNG image, on white whatever the page's theme."""
+    """The figure as a PNG image, 1240 pixels wide, on white whatever the page's theme."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(drawn)
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+    drawn.savefig(buffer, format="png", dpi=WIDTH_PIXELS / drawn.get_figwidth(),
+                  facecolor="white")
     return buffer.getvalue()
 
 
 def canvas(height_inches: float) -> Figure:
-    """An empty figure, 1240 pixels wide."""
+    """An empty figure of this height."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained", facecolor="white")

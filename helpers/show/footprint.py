@@ -23,7 +23,7 @@ MB = 1e6
 
 def figure(found: FootprintComparison) -> Figure:
     """Memory and disk of one on the left, the memory of several on the right."""
-    drawn = canvas(4.6)
+    drawn = canvas(4.0)
     left, right = drawn.subplots(1, 2, width_ratios=[1, 1.15])
     draw_one(left, found)
     draw_several(right, found)
@@ -50,7 +50,7 @@ def draw_one(axes: Axes, found: FootprintComparison) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xscale("log")
     largest = max(value for _, value, _ in rows if value) / MB
-    axes.set_xlim(0.01, largest * 20)
+    axes.set_xlim(0.01, largest * 60)
     axes.set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
     axes.minorticks_off()
     axes.set_xlabel("megabytes (each mark: ten times as much)", fontsize=11, color=INK)
@@ -68,7 +68,8 @@ def draw_several(axes: Axes, found: FootprintComparison) -> None:
                   label=f"{density.kind}: one more costs "
                         f"{size(round(density.marginal_bytes))}")
     axes.set_xticks(found.densities[0].counts)
-    axes.set_ylim(bottom=0)
+    # Room for the legend above the lines.
+    axes.set_ylim(0, max(max(d.memory_bytes) for d in found.densities) / MB * 1.35)
     axes.set_xlabel("how many are running", fontsize=11, color=INK)
     axes.set_ylabel("megabytes of memory, all together", fontsize=11, color=INK)
     axes.set_title("Several, waiting", loc="left", fontsize=12, fontweight="bold", color=INK)
@@ -84,7 +85,7 @@ def alt_text(found: FootprintComparison) -> str:
         f"{d.kind}: " + ", ".join(f"{n}: {size(held)}" for n, held in
                                   zip(d.counts, d.memory_bytes, strict=True))
         + f", one more costs {size(round(d.marginal_bytes))}" for d in found.densities)
-    return f"At rest, {ones}. Several at once, {more}."
+    return f"At rest, {ones}. Several at once, {more}. {found.note()}".rstrip()
 
 
 def mimebundle(found: FootprintComparison) -> dict[str, Any]:

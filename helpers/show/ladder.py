@@ -22,7 +22,7 @@ BAR = "#2f6f9f"
 def figure(found: Ladder) -> Figure:
     """Rungs from the top down, the lowest first; below them what others have published."""
     count = len(found.rungs) + len(found.references)
-    drawn = canvas(1.5 + 0.44 * (count + 1))
+    drawn = canvas(1.2 + 0.36 * (count + 1))
     axes = drawn.subplots()
     names = []
     for row, rung in enumerate(found.rungs):

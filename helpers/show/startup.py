@@ -40,7 +40,7 @@ def figure(found: StartupComparison) -> Figure:
     """All kinds on one scale above; the container alone, enlarged, below."""
     enlarged = CONTAINER in found.kinds and len(found.kinds) > 1
     rows = len(found.kinds)
-    drawn = canvas(1.5 + 0.8 * rows + (1.5 if enlarged else 0))
+    drawn = canvas(1.4 + 0.7 * rows + (1.4 if enlarged else 0))
     panels = drawn.subplots(2 if enlarged else 1, 1, squeeze=False,
                             height_ratios=[rows, 1.1] if enlarged else None)[:, 0]
     draw(panels[0], found, found.kinds)

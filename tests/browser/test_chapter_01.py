@@ -66,6 +66,8 @@ def test_the_diagram_and_a_table_in_both_themes(chapter: Page, theme: str,
     diagram = chapter.locator(".jp-RenderedMermaid img, .jp-RenderedMermaid svg").first
     into_view(diagram)
     expect(diagram).to_be_visible()
+    box = diagram.bounding_box()
+    assert box and 150 < box["height"] <= SCREEN["height"] - 120
     chapter.screenshot(path=artifacts / f"01-diagram-{theme.lower()}.png")
     table = chapter.locator("table", has_text="whose kernel").first
     into_view(table)

@@ -41,10 +41,13 @@ def qemus() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def nothing_left(engine: Engine) -> Iterator[None]:
-    """After each test: no QEMU, no container, no file outside the cache more than before it."""
-    def seen() -> tuple[set[int], set[str], set[str]]:
-        ours = engine.run("ps", "-aq", "--filter", f"label={OWNER_LABEL}={owner_id()}")
-        return (qemus(), set(ours.stdout.split()),
+    """After each test: no QEMU, container, image without label, file in the checkout more."""
+    def seen() -> tuple[set[int], set[str], set[str], set[str]]:
+        ours = engine.run("images", "-aq", "--no-trunc", "--filter",
+                          f"label={OWNER_LABEL}={owner_id()}").stdout.split()
+        images = engine.run("images", "-aq", "--no-trunc").stdout.split()
+        return (qemus(), set(engine.run("ps", "-aq", "--no-trunc").stdout.split()),
+                set(images) - set(ours),
                 {line for line in subprocess.run(
                     ["git", "status", "--porcelain", "--ignored"], cwd=CHECKOUT, text=True,
                     capture_output=True, check=True).stdout.splitlines()
