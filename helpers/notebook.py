@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from docker.errors import APIError, DockerException
+from requests.exceptions import RequestException
+
 from helpers.engine import build, cleanup, find
 from helpers.engine.doctor import examine
 from helpers.engine.vm import guests
@@ -32,13 +35,22 @@ class Stopped(CourseError):
 
 
 @contextmanager
-def _stoppable(what: str) -> Iterator[None]:
-    """Ctrl-C as one message; the functions below have ended what they began by then."""
+def _plainly(what: str) -> Iterator[None]:
+    """What a student can cause or meet as one message: Ctrl-C, an engine that is gone or refuses.
+
+    The functions below have ended what they began by then.
+    """
     try:
         yield
     except KeyboardInterrupt:
         raise Stopped(f"You stopped {what}.", "Run the cell again to do it from its start.") from (
             None)
+    except APIError as error:
+        raise CourseError(f"The engine refused: {error.explanation or error}",
+                          "Look at what is here: python3 -m helpers doctor") from None
+    except (DockerException, RequestException, ConnectionError) as error:
+        raise EngineUnavailable(f"The engine stopped answering ({type(error).__name__}).",
+                                "Look at it with: python3 -m helpers doctor") from None
 
 
 def build_image(context: str | Path, *, tag: str, dockerfile: str | Path | None = None,
@@ -48,7 +60,7 @@ def build_image(context: str | Path, *, tag: str, dockerfile: str | Path | None 
     Raises BuildFailed for an error in the Dockerfile, CourseError for one in the arguments,
     Stopped on Ctrl-C.
     """
-    with _stoppable("the build"), progress() as running:
+    with _plainly("the build"), progress() as running:
         return build.build_image(context, tag=tag, dockerfile=dockerfile, build_args=build_args,
                                  no_cache=no_cache, on_progress=running)
 
@@ -59,38 +71,38 @@ def compare_orders(app: str | Path = "flask-app", edit: str | None = "app.py",
 
     Raises Stopped on Ctrl-C.
     """
-    with _stoppable("the experiment"), progress() as running:
+    with _plainly("the experiment"), progress() as running:
         return caching.compare_orders(app=app, edit=edit, repeats=repeats, on_progress=running)
 
 
 def small_server() -> None:
     """Make the image of the small server that chapter 01 starts, unless it is there."""
-    with _stoppable("making the image"), progress() as running:
+    with _plainly("making the image"), progress() as running:
         guests.ensure(find.connect(), guests.SERVER, running)
     print(f"ready: {guests.SERVER}")
 
 
 def kernels() -> Kernels:
     """Ask the host, a container and a virtual machine which kernel they run on."""
-    with _stoppable("the measurement"), progress() as running:
+    with _plainly("the measurement"), progress() as running:
         return isolation.kernels(on_progress=running)
 
 
 def seen_from_host() -> SeenFromHost:
     """Start a container and look at its process from the host."""
-    with _stoppable("the measurement"):
+    with _plainly("the measurement"):
         return isolation.seen_from_host()
 
 
 def limits() -> Limits:
     """Hold one container to 64 MB of memory and one to a quarter of a CPU."""
-    with _stoppable("the measurement"), progress() as running:
+    with _plainly("the measurement"), progress() as running:
         return isolation.limits(on_progress=running)
 
 
 def compare_startup(rounds: int = 5) -> StartupComparison:
     """Start a container and a minimal virtual machine in turn, and time every moment."""
-    with _stoppable("the measurement"), progress() as running:
+    with _plainly("the measurement"), progress() as running:
         return startup.compare_startup(rounds, on_progress=running)
 
 
@@ -101,19 +113,19 @@ def boot_full_guest(*, really: bool) -> StartupComparison | None:
     if not really:
         print("Not booted. To boot it: boot_full_guest(really=True)")
         return None
-    with _stoppable("the measurement"), progress() as running:
+    with _plainly("the measurement"), progress() as running:
         return startup.compare_startup(1, (CONTAINER, FULL_VM), warm_up=False, on_progress=running)
 
 
 def ladder(*startups: StartupComparison | None, repeats: int = 7) -> Ladder:
     """Start one small program in more and more of a machine; the VMs' rungs are `startups`'."""
-    with _stoppable("the measurement"), progress() as running:
+    with _plainly("the measurement"), progress() as running:
         return rungs.ladder(*startups, repeats=repeats, on_progress=running)
 
 
 def compare_footprints(counts: Sequence[int] = footprint.COUNTS) -> FootprintComparison:
     """Memory, disk and processes of one waiting, and the cost of one more, of both kinds."""
-    with _stoppable("the measurement"), progress() as running:
+    with _plainly("the measurement"), progress() as running:
         return footprint.compare_footprints(counts, on_progress=running)
 
 
@@ -122,13 +134,13 @@ def layers(image: str) -> ImageLayers:
 
     Raises CourseError where there is no such image, Stopped on Ctrl-C.
     """
-    with _stoppable("reading the image"):
+    with _plainly("reading the image"):
         return layer_reader.layers(image)
 
 
 def doctor() -> DoctorReport:
     """Look at what this machine has for the course."""
-    with _stoppable("the doctor"):
+    with _plainly("the doctor"):
         return examine()
 
 
@@ -137,18 +149,8 @@ def clean_up() -> None:
 
     Raises EngineUnavailable where none answers, Stopped on Ctrl-C.
     """
-    from docker.errors import APIError, DockerException
-    from requests.exceptions import RequestException
-
-    try:
-        with _stoppable("cleaning up"):
-            engine = find.connect()
-            cleanup.clean(engine, tools=False)
-            left = cleanup.count_ours(engine)
-    except APIError as error:
-        raise CourseError(f"The engine would not remove everything: {error.explanation}",
-                          "Stop what uses it (docker ps shows it), then again.") from None
-    except (DockerException, RequestException, OSError):
-        raise EngineUnavailable("The Docker Engine stopped answering.",
-                                "Look at it with: python3 -m helpers doctor") from None
+    with _plainly("cleaning up"):
+        engine = find.connect()
+        cleanup.clean(engine, tools=False)
+        left = cleanup.count_ours(engine)
     print(f"left of the course on this engine: {left or 'nothing'}")

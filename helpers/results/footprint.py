@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from helpers.results.build import human_size
-from helpers.results.isolation import columns
+from helpers.results.columns import columns
 from helpers.results.startup import CONTAINER, MINIMAL_VM
 
 

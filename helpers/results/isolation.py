@@ -8,6 +8,8 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
+from helpers.results.columns import columns
+
 HOST, CONTAINER, VM = "host", "container", "virtual machine"
 # The host, the container and the guest are looked at one after the other.
 LOOKS_APART_SECONDS = 15
@@ -179,10 +181,3 @@ class Limits:
         return ("137 = 128 + 9: the process was ended by signal 9 (SIGKILL), here sent by the "
                 "kernel, because its control group had used up its "
                 f"{self.memory_limit_bytes >> 20} MB.")
-
-
-def columns(rows: list[tuple[str, ...]]) -> str:
-    """Rows of text as a plain table, its columns aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-                     .rstrip() for row in rows)

@@ -193,6 +193,10 @@ def test_engine_stopped_in_mid_build(way: str, engine: Engine, second_daemon: Pr
         assert "stopped answering" in said or "Cannot connect to the Docker daemon" in said
         assert "stopped answering" in cell.fails("from helpers import clean_up\nclean_up()")
         assert "stopped answering" in cell.fails('from helpers import layers\nlayers("x")')
+        for call in ("compare_startup", "compare_footprints", "kernels", "ladder", "limits",
+                     "seen_from_host", "small_server"):
+            said = cell.fails(f"from helpers import {call}\n{call}()")
+            assert "stopped answering" in said or "Cannot connect to the Docker daemon" in said
     assert not is_in_run(word)
 
 
