@@ -44,9 +44,10 @@ class Cleaned:
 def clean(engine: Engine, *, also_unlabelled: bool = False, tools: bool = True) -> Cleaned:
     """Remove the containers, networks, volumes and images with our label, in that order.
 
-    `tools` adds the images that are made once for all chapters. `also_unlabelled` adds what carries
-    no owner at all: on the private engine that was typed by hand in a terminal, and is the
-    course's too. Base images and other checkouts' objects stay.
+    `tools` adds the images that are made once for all chapters, and on a user's own engine the
+    stand-in base image (which has no owner: what is built on it would inherit that). With
+    `also_unlabelled` goes what carries no owner at all: on the private engine that was typed by
+    hand in a terminal, and is the course's too. Other checkouts' objects stay.
     """
     client = engine.client
     before = _used_bytes(engine)
@@ -79,6 +80,8 @@ def clean(engine: Engine, *, also_unlabelled: bool = False, tools: bool = True) 
             continue
         if tools or not is_tool(image.tags):
             remove("images", partial(_remove_image, engine, image.tags or [image.id]))
+    if tools and engine.kind == "own" and client.images.list(STANDIN):
+        remove("images", partial(_remove_image, engine, [STANDIN]))
     return Cleaned(**removed, size_bytes=max(0, before - _used_bytes(engine)), kept=kept)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from helpers.engine import standin
@@ -43,6 +45,15 @@ def test_only_ours_is_removed(own_engine: Engine) -> None:
     assert (cleaned.containers, cleaned.images, cleaned.volumes, cleaned.networks) == (1, 1, 1, 1)
 
 
+def test_the_stand_in_leaves_a_users_engine_with_clean_alone(own_engine: Engine) -> None:
+    before = inventory(own_engine)
+    standin.ensure_base_image(own_engine)
+    clean(own_engine, tools=False)
+    assert STANDIN in inventory(own_engine)["images"]
+    clean(own_engine)
+    assert inventory(own_engine) == before
+
+
 def test_what_others_use_of_ours_stays_and_the_rest_goes(own_engine: Engine) -> None:
     mark = {OWNER_LABEL: owner_id()}
     make_set(own_engine, "ours", mark)
@@ -62,10 +73,11 @@ def test_what_others_use_of_ours_stays_and_the_rest_goes(own_engine: Engine) -> 
 
 
 def test_on_the_private_engine_the_unlabelled_is_the_courses_too(own_engine: Engine) -> None:
+    private = dataclasses.replace(own_engine, kind="private")
     make_set(own_engine, "typed", {})
-    standin.ensure_base_image(own_engine)
+    standin.ensure_base_image(private)
     make_set(own_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
-    clean(own_engine, also_unlabelled=True)
+    clean(private, also_unlabelled=True)
     assert own_engine.run("image", "inspect", STANDIN).returncode == 0
     left = inventory(own_engine)
     assert "typed-image:1" not in left["images"]
