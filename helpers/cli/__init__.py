@@ -133,7 +133,9 @@ def _clean(args: argparse.Namespace) -> int:
         return 0
     _in_environment()
     from helpers.engine.cleanup import clean
+    from helpers.engine.vm import accelerator
 
+    accelerator.forget()
     engine = connect()
     print(clean(engine, also_unlabelled=engine.kind == "private").text())
     return 0

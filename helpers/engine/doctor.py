@@ -91,7 +91,8 @@ def _accelerator_row(engine: Engine | None) -> Row:
     for where in ("host", "container") if engine else ():
         known = accelerator.remembered(engine, where)
         if known:
-            return Row("VM accelerator", True, known.text())
+            return Row("VM accelerator", True,
+                       f"{known.text()}; to try anew: python3 -m helpers clean")
     kvm = Path("/dev/kvm")
     if platform.system() == "Linux" and kvm.exists():
         may = os.access(kvm, os.R_OK | os.W_OK)

@@ -106,6 +106,14 @@ def test_a_finding_is_remembered_for_this_machine_and_place_only() -> None:
 
 
 @pytest.mark.usefixtures("cache")
+def test_a_finding_can_be_forgotten() -> None:
+    accelerator.forget()                        # nothing yet: nothing to do
+    accelerator._remember(ENGINE, "container", Accelerator("tcg", "a reason"))
+    accelerator.forget()
+    assert accelerator.remembered(ENGINE, "container") is None
+
+
+@pytest.mark.usefixtures("cache")
 def test_a_broken_memory_is_no_memory() -> None:
     accelerator._remember(ENGINE, "container", Accelerator("tcg", "a reason"))
     accelerator._file(ENGINE, "container").write_text("{")

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -50,10 +51,10 @@ class Accelerator:
     def meaning(self) -> str:
         """One sentence: what this does to the virtual machine's numbers."""
         if self.emulated:
-            return ("Here each instruction of the guest is translated by software, so the virtual "
-                    "machine's seconds are several times what they are with hardware "
+            return ("Here each instruction of the guest is translated by software, so the virtual\n"
+                    "machine's seconds are several times what they are with hardware\n"
                     "virtualisation: this is not the fair case for the VM.")
-        return ("The guest's instructions run on the processor itself, as on a server: this is "
+        return ("The guest's instructions run on the processor itself, as on a server: this is\n"
                 "the fair case for the VM.")
 
 
@@ -80,6 +81,11 @@ def remembered(engine: Engine, where: str) -> Accelerator | None:
         return Accelerator(known["name"], known["why"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+def forget() -> None:
+    """Forget all findings, so that the next virtual machine begins with a trial."""
+    shutil.rmtree(_folder(), ignore_errors=True)
 
 
 def _try(engine: Engine, where: str) -> Accelerator:
@@ -120,4 +126,8 @@ def _file(engine: Engine, where: str) -> Path:
     kvm = os.access(KVM, os.R_OK | os.W_OK) if KVM.exists() else None
     told = (where, engine.host, platform.node(), platform.release(), str(kvm))
     name = hashlib.sha256("|".join(told).encode()).hexdigest()[:16]
-    return cache_dir() / "accelerator" / f"{name}.json"
+    return _folder() / f"{name}.json"
+
+
+def _folder() -> Path:
+    return cache_dir() / "accelerator"
