@@ -105,6 +105,7 @@ def _make_tarball() -> None:
         hooks.append(f'cp {CA_BUNDLE} "$1{CA_BUNDLE}"')
     command = [tool, "--quiet", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
                "--variant=minbase", "--include=python3,python3-pip,ca-certificates", *left_out,
+               '--aptopt=Acquire::Retries "3"',
                *(f"--customize-hook={hook}" for hook in hooks), "trixie", str(part),
                f"deb [signed-by={packages.KEYRING}] {packages.mirror()} trixie main"]
     tools = Path(tool).parent      # mmdebstrap's own helpers are beside it

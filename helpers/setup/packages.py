@@ -66,7 +66,7 @@ def unpack(packages: Sequence[str], into: Path, *, suites: Sequence[str]) -> Pat
             "Dir::Etc::preferences": preferences, "Dir::Etc::preferencesparts": "/dev/null",
             "Dir::State::lists": work / "lists", "Dir::Cache::archives": work / "archives",
             "Dir::Cache::pkgcache": "", "Dir::Cache::srcpkgcache": "",
-            "Acquire::Languages": "none", "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none", "Acquire::Retries": "3", "APT::Sandbox::User": "root",
             "Debug::NoLocking": "1"}.items():
         apt += ["-o", f"{key}={value}"]
     _run([*apt, "update"])
