@@ -12,6 +12,7 @@ import pytest
 from helpers.engine import standin
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
+from helpers.engine.owner import OWNER_LABEL, owner_id
 from helpers.engine.private import PrivateEngine
 
 
@@ -21,6 +22,25 @@ def engine() -> Engine:
     found = connect()
     standin.ensure_base_image(found)
     return found
+
+
+def not_of_another_checkout(engine: Engine) -> set[str]:
+    """The ids of containers, and of images without an owner: what a test may have left.
+
+    What carries another checkout's label is somebody else's work on the same engine.
+    """
+    containers = engine.client.containers.list(all=True, ignore_removed=True)
+    images = engine.client.images.list(all=True)
+    return ({c.id for c in containers if c.labels.get(OWNER_LABEL, owner_id()) == owner_id()}
+            | {i.id for i in images if OWNER_LABEL not in i.labels})
+
+
+@pytest.fixture
+def leaves_nothing(engine: Engine) -> Iterator[None]:
+    """After the test there is no container, and no image without a label, more than before it."""
+    before = not_of_another_checkout(engine)
+    yield
+    assert not_of_another_checkout(engine) == before
 
 
 @pytest.fixture

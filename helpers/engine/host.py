@@ -6,6 +6,7 @@ engine runs in a Linux VM) or may not, a container in the host's process namespa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -85,12 +86,14 @@ class Host:
     def _look(self, tool: str, paths: Sequence[str],
               here: Callable[[str], str]) -> dict[str, str]:
         if self.is_here:
+            found = {}
             try:
-                return {path: here(path) for path in paths if os.path.lexists(path)}
-            except PermissionError:
+                for path in paths:
+                    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                        found[path] = here(path)
+                return found
+            except PermissionError:     # not root here: root in a container may look
                 pass
-            except OSError:     # a process that ended meanwhile
-                return {}
         script = "".join(f"echo '{_MARK}{path}'; {tool} {path} 2>/dev/null;" for path in paths)
         parts = self._in_container(script, whole=True).split(_MARK)[1:]
         split = (part.partition("\n") for part in parts)

@@ -63,7 +63,8 @@ def kernels(on_progress: Callable[[str], None] | None = None,
     """
     engine = engine or connect()
     host = Host(engine)
-    inside, guest = _ask_both(engine, on_progress or (lambda _: None))
+    inside = _ask_container(engine)
+    guest = _ask_guest(engine, on_progress or (lambda _: None))
     return Kernels((Kernel(HOST, host.kernel, host.boot_id, host.processes()),
                     _kernel(CONTAINER, inside), _kernel(VM, guest)), host.name, host.is_here)
 
@@ -76,9 +77,10 @@ def surroundings(on_progress: Callable[[str], None] | None = None,
     """
     engine = engine or connect()
     host = Host(engine)
-    inside, guest = _ask_both(engine, on_progress or (lambda _: None))
+    inside = _ask_container(engine)     # and the host at once after it: one thing is a clock
     files = host.read("/proc/1/comm", "/proc/sys/kernel/hostname", "/proc/uptime",
                       "/proc/meminfo")
+    guest = _ask_guest(engine, on_progress or (lambda _: None))
     memory = next((line.split()[1] for line in files["/proc/meminfo"].splitlines()
                    if line.startswith("MemTotal:")), "0")
     of_host = {KERNEL: f"{host.kernel}, boot {host.boot_id[:8]}",
@@ -139,16 +141,19 @@ def limits(on_progress: Callable[[str], None] | None = None,
                   CPU_LIMIT, used, (*warned, *warned_cpu))
 
 
-def _ask_both(engine: Engine,
-              say: Callable[[str], None]) -> tuple[dict[str, str], dict[str, str]]:
-    """What the small server tells of its surroundings, in a container and in a guest."""
-    found = accelerator.find(engine, say)
+def _ask_container(engine: Engine) -> dict[str, str]:
+    """What the small server tells of its surroundings in a container."""
     with small_server(engine, "asked") as server:
-        inside = server.about()
+        return server.about()
+
+
+def _ask_guest(engine: Engine, say: Callable[[str], None]) -> dict[str, str]:
+    """What it tells of them in a virtual machine."""
+    found = accelerator.find(engine, say)
     say("booting a minimal virtual machine")
     with machine.boot(engine, guests.MINIMAL, accelerator=found.name) as booted:
         booted.wait_for(machine.ANSWER)
-        return inside, answers.about(booted.ask(ABOUT))
+        return answers.about(booted.ask(ABOUT))
 
 
 def _told(about: dict[str, str]) -> dict[str, str]:

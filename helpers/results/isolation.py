@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from helpers.results.columns import columns
 
 HOST, CONTAINER, VM = "host", "container", "virtual machine"
-# The host, the container and the guest are looked at one after the other.
+# The container and the host are looked at one after the other.
 LOOKS_APART_SECONDS = 15
 KERNEL, PROCESS_1, HOST_NAME, MEMORY, UPTIME = THINGS = (
     "the running kernel", "process 1", "the host name", "how much memory /proc/meminfo tells",

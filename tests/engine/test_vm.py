@@ -15,7 +15,7 @@ import pytest
 
 from helpers.engine import answers
 from helpers.engine.engine import Engine
-from helpers.engine.owner import CHECKOUT, OWNER_LABEL, owner_id
+from helpers.engine.owner import CHECKOUT
 from helpers.engine.vm import accelerator, guests
 from helpers.engine.vm.machine import ANSWER, KERNEL, PHASES, PROCESS, GuestNotReady, boot
 from helpers.errors import CourseError
@@ -40,18 +40,13 @@ def qemus() -> set[int]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(engine: Engine) -> Iterator[None]:
-    """After each test: no QEMU, container, image without label, file in the checkout more."""
-    def seen() -> tuple[set[int], set[str], set[str], set[str]]:
-        ours = engine.run("images", "-aq", "--no-trunc", "--filter",
-                          f"label={OWNER_LABEL}={owner_id()}").stdout.split()
-        images = engine.run("images", "-aq", "--no-trunc").stdout.split()
-        return (qemus(), set(engine.run("ps", "-aq", "--no-trunc").stdout.split()),
-                set(images) - set(ours),
-                {line for line in subprocess.run(
-                    ["git", "status", "--porcelain", "--ignored"], cwd=CHECKOUT, text=True,
-                    capture_output=True, check=True).stdout.splitlines()
-                 if "__pycache__" not in line and "_cache/" not in line})
+def no_qemu_and_no_file_left(leaves_nothing: None) -> Iterator[None]:
+    """After each test: no QEMU and no file in the checkout more than before it."""
+    def seen() -> tuple[set[int], set[str]]:
+        listed = subprocess.run(["git", "status", "--porcelain", "--ignored"], cwd=CHECKOUT,
+                                text=True, capture_output=True, check=True).stdout
+        return qemus(), {line for line in listed.splitlines()
+                         if "__pycache__" not in line and "_cache/" not in line}
 
     before = seen()
     yield

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from helpers.errors import CourseError
-from helpers.experiments.footprint import check_counts, memory_in_use
+from helpers.experiments.footprint import check_counts, memory_in_use, resident_by_ps
 from helpers.experiments.ladder import RungMissing, to_first_line
 from helpers.experiments.startup import compare_startup, plan
 from helpers.results import ladder as rungs
@@ -158,6 +160,12 @@ def test_an_engine_without_control_groups_is_not_guessed_at() -> None:
     ({"memory_stats": {}}, None), ({}, None)])
 def test_memory_as_docker_stats_counts_it(stats: dict, size: int | None) -> None:
     assert memory_in_use(stats) == size
+
+
+def test_memory_as_ps_tells_it() -> None:
+    mine = resident_by_ps([os.getpid()])
+    assert 10e6 < mine < 2e9 and resident_by_ps([os.getpid(), os.getppid()]) > mine
+    assert resident_by_ps([2**30]) == 0
 
 
 @pytest.mark.parametrize("counts", [(), (1,), (2, 1), (1, 1), (0, 2)])

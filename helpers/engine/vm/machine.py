@@ -168,6 +168,8 @@ def architecture(engine: Engine) -> str:
 
 def place(engine: Engine) -> Where:
     """Where QEMU runs: on this machine where it has one of its own, else in a container."""
+    if platform.system() not in ("Linux", "Darwin"):
+        return "container"
     here = qemu.ARCHITECTURES.get(platform.machine().lower(), "")
     own = here == architecture(engine) and shutil.which(qemu.program(here))
     return "host" if own else "container"
