@@ -19,7 +19,7 @@ from helpers.errors import CourseError, EngineUnavailable
 from helpers.experiments import caching, footprint, isolation, startup
 from helpers.experiments import ladder as rungs
 from helpers.experiments import layers as layer_reader
-from helpers.results.build import BuildReport
+from helpers.results.build import BuildReport, human_size
 from helpers.results.caching import OrderExperiment
 from helpers.results.doctor import DoctorReport
 from helpers.results.footprint import FootprintComparison
@@ -114,7 +114,11 @@ def boot_full_guest(*, really: bool) -> StartupComparison | None:
         print("Not booted. To boot it: boot_full_guest(really=True)")
         return None
     with _plainly("the measurement"), progress() as running:
-        return startup.compare_startup(1, (CONTAINER, FULL_VM), warm_up=False, on_progress=running)
+        found = startup.compare_startup(1, (CONTAINER, FULL_VM), warm_up=False,
+                                        on_progress=running)
+        sizes = guests.file_sizes(find.connect(), guests.FULL)
+    print("On disk: " + ", ".join(f"{name} {human_size(size)}" for name, size in sizes.items()))
+    return found
 
 
 def ladder(*startups: StartupComparison | None, repeats: int = 7) -> Ladder:
