@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "clean", help="remove what the course made, and only that",
         description="Remove the containers, networks, volumes and images that the course made. "
                     "On your own engine those are the ones with the course's label; on the "
-                    "private engine also what you made there by hand. Base images stay.")
+                    "private engine also what you made there by hand; its base images stay.")
     clean.set_defaults(run=_clean)
 
     rehearse = verbs.add_parser(
