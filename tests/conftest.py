@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,13 +56,34 @@ def short_tmp() -> Iterator[Path]:
 @pytest.fixture
 def second_daemon(engine: Engine, short_tmp: Path) -> Iterator[PrivateEngine]:
     """A second engine daemon beside the suite's, with data, socket and bridge of its own."""
-    daemon = PrivateEngine(short_tmp,
-                           daemon_args=("--iptables=false", "--ip6tables=false"))
+    daemon = PrivateEngine(short_tmp, daemon_args=("--iptables=false", "--ip6tables=false"))
     if not daemon.root.is_dir():
         daemon._install()
-    daemon._launch()
-    yield daemon
-    daemon._halt()
+    try:
+        daemon._launch()
+        yield daemon
+    finally:
+        daemon._halt()
+
+
+@pytest.fixture
+def small_disk(short_tmp: Path) -> Iterator[None]:
+    """48 MB, a tmpfs, for the data of the second engine; to be asked for before it."""
+    data = short_tmp / "data"
+    data.mkdir()
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    subprocess.run([*sudo, "mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(data)],
+                   check=True)
+    yield
+    subprocess.run([*sudo, "umount", "--lazy", str(data)], check=False)
+
+
+@pytest.fixture
+def small_engine(small_disk: None, second_daemon: PrivateEngine) -> Engine:
+    """An engine whose disk is full soon."""
+    told = second_daemon.answer()
+    assert told
+    return second_daemon.engine(told.version)
 
 
 @pytest.fixture
