@@ -32,7 +32,6 @@ class Host:
         info = engine.client.info()
         self.kernel = str(info.get("KernelVersion", "?"))
         self.system = str(info.get("OperatingSystem", "?"))
-        self.memory_bytes = int(info.get("MemTotal") or 0)
         self.boot_id = self._in_container(f"cat {BOOT_ID};").strip()
         self.is_here = platform.system() == "Linux" and _text(BOOT_ID).strip() == self.boot_id
 
@@ -70,10 +69,10 @@ class Host:
                          if line.startswith("Pss:"))
         return total
 
-    def available_bytes(self) -> int:
-        """The memory that can still be had on the host, in bytes (MemAvailable)."""
+    def memory_bytes(self, name: str) -> int:
+        """A line of the host's `/proc/meminfo`, in bytes: "MemTotal", "MemAvailable" (0: none)."""
         for line in self.read("/proc/meminfo").get("/proc/meminfo", "").splitlines():
-            if line.startswith("MemAvailable:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
         return 0
 

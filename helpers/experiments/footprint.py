@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 from helpers.engine import answers
 from helpers.engine.find import connect
 from helpers.engine.host import Host
+from helpers.engine.server import ABOUT, small_server
 from helpers.engine.vm import accelerator, guests, machine
 from helpers.errors import CourseError
-from helpers.experiments.isolation import ABOUT, small_server
 from helpers.results.footprint import Density, Footprint, FootprintComparison
 from helpers.results.startup import CONTAINER, MINIMAL_VM
 
 if TYPE_CHECKING:
     from helpers.engine.engine import Engine
-    from helpers.experiments.isolation import Server
+    from helpers.engine.server import Server
 
 COUNTS = (1, 2, 4, 8)
 REST_SECONDS = 0.5
@@ -46,11 +46,11 @@ def compare_footprints(counts: Sequence[int] = COUNTS,
     host = Host(engine)
     found = accelerator.find(engine, say)
     guests.ensure(engine, guests.MACHINE, say)
-    free = host.available_bytes()
+    free = host.memory_bytes("MemAvailable")
     check_counts(counts, free)
     box_density, box = _containers(engine, host, counts, free, say)
     vm_density, vm = _machines(engine, host, counts, free, found.name, say)
-    return FootprintComparison((box, vm), (box_density, vm_density), found.text())
+    return FootprintComparison((box, vm), (box_density, vm_density), found)
 
 
 def check_counts(counts: Sequence[int], free_bytes: int) -> None:
@@ -83,7 +83,7 @@ def _containers(engine: Engine, host: Host, counts: Sequence[int], free: int,
                 servers.append(running.enter_context(small_server(engine, "footprint")))
             time.sleep(REST_SECONDS)
             pids = [pid for server in servers for pid in _pids(host, server)]
-            held.append(host.resident_bytes(pids))
+            held.append(_held(host, host.resident_bytes(pids)))
     return Density(CONTAINER, tuple(counts), tuple(held), free), footprint
 
 
@@ -114,15 +114,19 @@ def _machines(engine: Engine, host: Host, counts: Sequence[int], free: int, acce
 
 
 def _resident(host: Host, machines: Sequence[machine.Machine]) -> int:
-    """The memory of their QEMU processes; raises CourseError where it cannot be read."""
+    """The memory of their QEMU processes, in bytes."""
     pids = [one.pid for one in machines]
     # A Mac's own QEMU is no process of the engine's Linux VM.
     beside = machines[0].where == "host" and not host.is_here
-    held = resident_by_ps(pids) if beside else host.resident_bytes(pids)
-    if not held:
-        raise CourseError(f"The memory of QEMU cannot be read on {host.name}.",
+    return _held(host, resident_by_ps(pids) if beside else host.resident_bytes(pids))
+
+
+def _held(host: Host, size_bytes: int) -> int:
+    """The bytes that processes hold; raises CourseError for 0, which says that none were seen."""
+    if not size_bytes:
+        raise CourseError(f"The memory of processes cannot be read on {host.name}.",
                           "Run: python3 -m helpers doctor")
-    return held
+    return size_bytes
 
 
 def resident_by_ps(pids: Sequence[int]) -> int:

@@ -6,17 +6,15 @@ not know how the result is shown.
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from helpers.engine import answers
 from helpers.engine.find import connect
 from helpers.engine.host import Host
 from helpers.engine.owner import labels
+from helpers.engine.server import ABOUT, small_server
 from helpers.engine.standin import REAL, image_for
 from helpers.engine.vm import accelerator, guests, machine
 from helpers.errors import CourseError
@@ -39,11 +37,8 @@ from helpers.results.isolation import (
 )
 
 if TYPE_CHECKING:
-    from docker.models.containers import Container
-
     from helpers.engine.engine import Engine
 
-ABOUT = "/cgi-bin/about"
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 MB = 1 << 20
 MEMORY_LIMIT, MEMORY_ASKED = 64 * MB, 200 * MB
@@ -78,15 +73,13 @@ def surroundings(on_progress: Callable[[str], None] | None = None,
     engine = engine or connect()
     host = Host(engine)
     inside = _ask_container(engine)     # and the host at once after it: one thing is a clock
-    files = host.read("/proc/1/comm", "/proc/sys/kernel/hostname", "/proc/uptime",
-                      "/proc/meminfo")
+    files = host.read("/proc/1/comm", "/proc/sys/kernel/hostname", "/proc/uptime")
     guest = _ask_guest(engine, on_progress or (lambda _: None))
-    memory = next((line.split()[1] for line in files["/proc/meminfo"].splitlines()
-                   if line.startswith("MemTotal:")), "0")
     of_host = {KERNEL: f"{host.kernel}, boot {host.boot_id[:8]}",
                PROCESS_1: files["/proc/1/comm"].strip(),
                HOST_NAME: files["/proc/sys/kernel/hostname"].strip(),
-               MEMORY: f"{int(memory) >> 10} MB", UPTIME: _seconds(files["/proc/uptime"])}
+               MEMORY: f"{host.memory_bytes('MemTotal') >> 20} MB",
+               UPTIME: _seconds(files["/proc/uptime"])}
     return Surroundings(tuple(
         Surrounding(thing, of_host[thing], _told(inside)[thing], _told(guest)[thing])
         for thing in THINGS))
@@ -112,7 +105,8 @@ def seen_from_host(engine: Engine | None = None) -> SeenFromHost:
         return SeenFromHost(
             inside["first_process"].strip(), numbers[-1], numbers[0],
             tuple((kind, _number(links, reference, kind), _number(links, str(pid), kind))
-                  for kind in NAMESPACES if f"/proc/{pid}/ns/{kind}" in links),
+                  for kind in NAMESPACES      # one that could not be read is not judged
+                  if {f"/proc/{reference}/ns/{kind}", f"/proc/{pid}/ns/{kind}"} <= set(links)),
             tuple(line.replace(str(container.id), str(container.id)[:12] + "…")
                   for line in sorted(groups.splitlines(), key=lambda line: ":memory" not in line)
                   if str(container.id) in line), host.name)
@@ -127,11 +121,10 @@ def limits(on_progress: Callable[[str], None] | None = None,
     engine = engine or connect()
     say = on_progress or (lambda _: None)
     say(f"a container held to {MEMORY_LIMIT // MB} MB")
-    hungry, state, warned = _run_held(engine, EAT, mem_limit=MEMORY_LIMIT,
-                                      memswap_limit=MEMORY_LIMIT)
+    _, state, warned = _run_held(engine, EAT, mem_limit=MEMORY_LIMIT,
+                                 memswap_limit=MEMORY_LIMIT)
     say(f"a container held to {CPU_LIMIT:g} CPU")
     worked, _, warned_cpu = _run_held(engine, WORK, nano_cpus=int(CPU_LIMIT * 1e9))
-    del hungry
     try:
         used = float(worked)
     except ValueError:
@@ -168,37 +161,6 @@ def _seconds(uptime: str) -> str:
     return f"{round(float(uptime.split()[0]))} s"
 
 
-@dataclass(frozen=True)
-class Server:
-    """A container with the small server, which has answered once at `port`."""
-
-    container: Container
-    port: int
-
-    def about(self) -> dict[str, str]:
-        """What the server says of its surroundings: kernel, boot_id, processes, hostname …"""
-        return answers.about(answers.ask(self.port, ABOUT))
-
-
-@contextlib.contextmanager
-def small_server(engine: Engine, purpose: str) -> Iterator[Server]:
-    """A container with the small server; it is gone after the block."""
-    guests.ensure(engine, guests.SERVER)
-    container = engine.client.containers.create(
-        guests.SERVER, name=f"course-01-{purpose}-{secrets.token_hex(3)}",
-        labels=labels(), ports={"80/tcp": ("127.0.0.1", None)})
-    try:
-        container.start()
-        container.reload()
-        port = int(container.ports["80/tcp"][0]["HostPort"])
-        if answers.first_answer(port, time.perf_counter() + END_SECONDS) is None:
-            raise CourseError(f"The container's server did not answer in {END_SECONDS} s.",
-                              "Run: python3 -m helpers doctor")
-        yield Server(container, port)
-    finally:
-        container.remove(force=True)
-
-
 def _run_held(engine: Engine, code: str, **held: int) -> tuple[str, dict[str, object], list[str]]:
     """Run Python code in a held container: its output, its end state, the engine's warnings."""
     api = engine.client.api
@@ -222,4 +184,4 @@ def _kernel(who: str, told: dict[str, str]) -> Kernel:
 
 def _number(links: dict[str, str], who: str, kind: str) -> str:
     """A namespace's number, out of a link such as "pid:[4026531836]"."""
-    return links.get(f"/proc/{who}/ns/{kind}", "?").strip("]").rpartition("[")[2]
+    return links[f"/proc/{who}/ns/{kind}"].strip("]").rpartition("[")[2]

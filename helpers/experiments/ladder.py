@@ -73,7 +73,7 @@ def ladder(*startups: StartupComparison | None, repeats: int = 7,
                     continue
                 try:
                     seconds = run()
-                except (RungMissing, OSError) as error:
+                except RungMissing as error:
                     missing[name] = str(error)
                 else:
                     if turn:
@@ -85,7 +85,7 @@ def ladder(*startups: StartupComparison | None, repeats: int = 7,
         missing.setdefault(name, "not booted in this session")
     return Ladder(tuple(Rung(name, HOW[name], tuple(found.get(name, ())),
                              "" if name in found else missing[name]) for name in told.NAMES),
-                  accelerator.find(engine, say).text())
+                  accelerator.find(engine, say))
 
 
 def _ways(engine: Engine, folder: Path) -> dict[str, Callable[[], float]]:
@@ -114,8 +114,11 @@ def to_first_line(command: list[str]) -> float:
     """
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                 stderr=errors)
+        try:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=errors)
+        except OSError as error:
+            raise RungMissing(f"{command[0]}: {error.strerror}") from None
         try:
             assert child.stdout is not None
             line = child.stdout.readline()

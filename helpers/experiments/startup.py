@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from helpers.engine import answers
+from helpers.engine import server
 from helpers.engine.find import connect
 from helpers.engine.owner import labels
 from helpers.engine.vm import accelerator, guests, machine
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from helpers.engine.engine import Engine
 
 GUESTS = {MINIMAL_VM: guests.MINIMAL, FULL_VM: guests.FULL}
-ANSWER_SECONDS = 30.0
 
 
 def compare_startup(rounds: int = 5, kinds: Sequence[str] = (CONTAINER, MINIMAL_VM), *,
@@ -68,7 +67,7 @@ def compare_startup(rounds: int = 5, kinds: Sequence[str] = (CONTAINER, MINIMAL_
         done, interrupted = [s for s in done if s.round in complete or not s.round], True
     return StartupComparison(
         tuple(s for s in done if s.round), tuple(s for s in done if not s.round),
-        rounds, found.text(), found.meaning(), interrupted)
+        rounds, found, interrupted)
 
 
 def plan(kinds: tuple[str, ...], rounds: int) -> tuple[tuple[int, str], ...]:
@@ -93,20 +92,13 @@ def answering_container(engine: Engine) -> tuple[tuple[str, float], ...]:
     `docker run -p 127.0.0.1::80 dockercourse/small-server`, then `docker kill` and `docker rm`.
     """
     clock = Clock()
-    container = engine.client.containers.create(
-        guests.SERVER, name=_name(), labels=labels(), ports={"80/tcp": ("127.0.0.1", None)})
+    container = server.create(engine, "start")
     try:
         clock.note(told.CREATED)
         watch_first_output(container, clock)
         container.start()
         clock.note(told.STARTED)
-        container.reload()
-        port = int(container.ports["80/tcp"][0]["HostPort"])
-        answered = answers.first_answer(port, time.perf_counter() + ANSWER_SECONDS)
-        if answered is None:
-            raise CourseError(f"The container's server did not answer in {ANSWER_SECONDS:g} s.",
-                              "Look at what is here: python3 -m helpers doctor")
-        clock.note(told.FIRST_ANSWER, answered)
+        clock.note(told.FIRST_ANSWER, server.first_answer(container)[1])
         container.kill()
         container.wait()
         clock.note(told.EXITED)
@@ -124,7 +116,8 @@ def short_container(engine: Engine, command: Sequence[str] = ("echo", "hello"), 
     """
     clock = Clock()
     container = engine.client.containers.create(
-        guests.SERVER, list(command), name=_name(), labels=labels(),
+        guests.SERVER, list(command), name=f"course-01-short-{secrets.token_hex(3)}",
+        labels=labels(),
         **({"network": network} if network else {}))
     try:
         clock.note(told.CREATED)
@@ -189,7 +182,3 @@ def watch_first_output(container: Container, clock: Clock) -> threading.Thread:
     thread = threading.Thread(target=read, name="course-first-output", daemon=True)
     thread.start()
     return thread
-
-
-def _name() -> str:
-    return f"course-01-start-{secrets.token_hex(3)}"

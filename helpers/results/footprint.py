@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from helpers.results.accelerator import Accelerator
 from helpers.results.build import human_size
 from helpers.results.columns import columns
 from helpers.results.startup import CONTAINER, MINIMAL_VM
@@ -58,7 +59,7 @@ class FootprintComparison:
 
     footprints: tuple[Footprint, ...]
     densities: tuple[Density, ...]
-    accelerator: str
+    accelerator: Accelerator
 
     def of(self, kind: str) -> Footprint:
         """One of a kind at rest."""
@@ -94,12 +95,12 @@ class FootprintComparison:
                  ("would fit here", *(f"{d.fits:,}" for d in self.densities))]
         free = human_size(self.densities[0].available_bytes)
         return (f"{columns(rows)}\n\n{columns(many)}\n\nfree memory at the start: {free}; "
-                f"virtual machines: {self.accelerator}\n{self.note()}").rstrip()
+                f"virtual machines: {self.accelerator.text()}\n{self.note()}").rstrip()
 
     def note(self) -> str:
         """What emulation adds to a virtual machine's memory; empty without it."""
         return ("With emulation QEMU also keeps the translated instructions, some tens of "
-                "megabytes for each guest.") if "emulation" in self.accelerator else ""
+                "megabytes for each guest.") if self.accelerator.emulated else ""
 
 
 def size(size_bytes: int | None) -> str:

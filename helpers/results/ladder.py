@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from helpers.results.accelerator import Accelerator
+
 PROCESS, NAMESPACES, RUNTIME, NO_NETWORK, ENGINE, MINIMAL, FULL = NAMES = (
     "plain process", "in fresh namespaces", "OCI runtime (runc)", "engine, no network", "engine",
     "minimal VM", "full VM")
@@ -52,7 +54,7 @@ class Ladder:
     """All rungs, lowest first; `accelerator` is what the virtual machines ran on."""
 
     rungs: tuple[Rung, ...]
-    accelerator: str
+    accelerator: Accelerator
     references: tuple[Reference, ...] = REFERENCES
 
     def rung(self, name: str) -> Rung:
@@ -73,7 +75,7 @@ class Ladder:
         others = [f"{duration(ref.seconds):>9}  {ref.what} ({ref.source})"
                   for ref in self.references]
         return "\n".join(["Seconds to the program's first line: median (min–max)", "", *lines, "",
-                          f"virtual machines: {self.accelerator}", "",
+                          f"virtual machines: {self.accelerator.text()}", "",
                           "measured by others, elsewhere:", *others])
 
 

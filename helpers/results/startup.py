@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from helpers.results.accelerator import Accelerator
+
 CONTAINER, MINIMAL_VM, FULL_VM = "container", "minimal VM", "full VM"
 # The moments of a start, each in seconds since it was asked for.
 CREATED, STARTED, FIRST_OUTPUT, FIRST_ANSWER, EXITED, REMOVED = (
@@ -41,15 +43,19 @@ class Start:
 class StartupComparison:
     """Containers and virtual machines started in turn; `warm_up` starts are not counted.
 
-    `accelerator` says what ran the guests' instructions, `meaning` what that does to the numbers.
+    `accelerator` is what ran the guests' instructions.
     """
 
     samples: tuple[Start, ...]
     warm_up: tuple[Start, ...]
     planned_rounds: int
-    accelerator: str
-    meaning: str
+    accelerator: Accelerator
     interrupted: bool = False
+
+    @property
+    def meaning(self) -> str:
+        """What the accelerator does to the virtual machines' numbers, in a sentence."""
+        return self.accelerator.meaning()
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -110,7 +116,7 @@ class StartupComparison:
                     for moment in self.moments(kind)]
             width = max(len(row[0]) for row in rows)
             parts.append("\n".join([kind, *(f"  {name:<{width}}  {told}" for name, told in rows)]))
-        parts.append(f"accelerator: {self.accelerator}\n{self.meaning}")
+        parts.append(f"accelerator: {self.accelerator.text()}\n{self.meaning}")
         parts.append(f"the container in a terminal: {IN_A_TERMINAL}")
         return "\n\n".join(parts)
 

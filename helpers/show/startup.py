@@ -59,9 +59,9 @@ def figure(found: StartupComparison) -> Figure:
 
 def title(found: StartupComparison) -> str:
     """What was compared, how often, and on what the virtual machine ran."""
-    kind = "emulated in software" if "emulation" in found.accelerator else "hardware virtualisation"
     counted = f"{found.rounds} start{'' if found.rounds == 1 else 's'} of each"
-    return f"From asking to the first answer: {counted}, in turn (virtual machine: {kind})"
+    return (f"From asking to the first answer: {counted}, in turn "
+            f"(virtual machine: {found.accelerator.short()})")
 
 
 def draw(axes: Axes, found: StartupComparison, kinds: tuple[str, ...]) -> None:

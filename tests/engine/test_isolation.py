@@ -9,10 +9,12 @@ import pytest
 
 from helpers.engine.engine import Engine
 from helpers.engine.host import Host
+from helpers.engine.server import small_server
+from helpers.errors import CourseError
 from helpers.exercises import grade, shared_or_own
 from helpers.exercises.shared_or_own import HOSTS, OWN, TASK_ID
 from helpers.experiments.footprint import compare_footprints
-from helpers.experiments.isolation import limits, seen_from_host, small_server
+from helpers.experiments.isolation import limits, seen_from_host
 from helpers.experiments.ladder import ladder
 from helpers.results import ladder as rungs
 from helpers.results.isolation import CONTAINER, HOST_NAME, PROCESS_1, VM
@@ -27,7 +29,8 @@ def test_the_host_is_this_machine_and_its_files_are_read(engine: Engine) -> None
     assert host.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert host.status(os.getpid())["Pid"] == str(os.getpid())
     assert host.read("/proc/nothing") == {} and host.status(2**30) == {}
-    assert host.available_bytes() > 0 and host.resident_bytes([os.getpid()]) > 10e6
+    assert host.memory_bytes("MemTotal") > host.memory_bytes("MemAvailable") > 0
+    assert host.resident_bytes([os.getpid()]) > 10e6
 
 
 def test_who_may_not_look_himself_looks_through_a_container(
@@ -64,6 +67,37 @@ def test_a_containers_process_and_its_walls(engine: Engine) -> None:
     assert seen.inside_pid == 1 and seen.outside_pid > 1
     assert seen.command.startswith("busybox httpd") and seen.cgroups
     assert {"pid", "mnt", "net", "ipc", "uts"} <= set(seen.own) and "user" not in seen.own
+
+
+def test_a_namespace_that_cannot_be_read_is_not_judged(
+        engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    links = Host.links
+
+    def all_but_the_hosts_pid(host: Host, *paths: str) -> dict[str, str]:
+        found = links(host, *paths)
+        found.pop(next(path for path in paths if path.endswith("/ns/pid")))
+        return found
+
+    monkeypatch.setattr(Host, "links", all_but_the_hosts_pid)
+    seen = seen_from_host(engine=engine)
+    assert "pid" not in [kind for kind, _, _ in seen.namespaces] and "net" in seen.own
+
+
+def test_memory_that_cannot_be_read_is_told(engine: Engine,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "resident_bytes", lambda *_: 0)
+    with pytest.raises(CourseError, match="memory of processes cannot be read on this machine"):
+        compare_footprints((1, 2), engine=engine)
+
+
+def test_an_engine_that_is_gone_is_no_missing_rung(engine: Engine,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise ConnectionError("the engine is gone")
+
+    monkeypatch.setattr("helpers.experiments.ladder.short_container", gone)
+    with pytest.raises(ConnectionError):
+        ladder(repeats=1, engine=engine)
 
 
 def test_a_container_sees_one_process(engine: Engine) -> None:

@@ -242,7 +242,7 @@ def test_both_kinds_are_compared_and_named(engine: Engine) -> None:
     assert compared.moments(CONTAINER) == (
         "created", "started", "first output", "first answer", "exited", "removed")
     assert compared.moments(MINIMAL_VM)[-3:] == ("first output", "first answer", "removed")
-    assert compared.accelerator and compared.meaning
+    assert compared.accelerator == accelerator.find(engine) and compared.meaning
 
 
 def test_images_are_made_once(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
@@ -11,6 +12,7 @@ from helpers.experiments.footprint import check_counts, memory_in_use, resident_
 from helpers.experiments.ladder import RungMissing, to_first_line
 from helpers.experiments.startup import compare_startup, plan
 from helpers.results import ladder as rungs
+from helpers.results.accelerator import Accelerator
 from helpers.results.footprint import Density, Footprint, FootprintComparison
 from helpers.results.isolation import (
     CONTAINER,
@@ -38,6 +40,7 @@ from helpers.show import ladder as show_ladder
 from helpers.show import startup as show_startup
 
 BOX = "container"
+EMULATED = Accelerator("tcg", "a reason")
 
 
 def comparison(box: tuple[float, ...], vm: tuple[float, ...], **more: object) -> StartupComparison:
@@ -48,7 +51,7 @@ def comparison(box: tuple[float, ...], vm: tuple[float, ...], **more: object) ->
         ("removed", s * 1.2)))
         for kind, all_seconds in ((BOX, box), (MINIMAL_VM, vm))
         for turn, s in enumerate(all_seconds, 1))
-    return StartupComparison(samples, (), 3, "software emulation (QEMU TCG; x)", "Meaning.", **more)
+    return StartupComparison(samples, (), 3, EMULATED, **more)
 
 
 def test_the_plan_changes_who_is_first_and_has_one_round_to_warm_up() -> None:
@@ -94,14 +97,14 @@ def ladder(**missing: str) -> Ladder:
     seconds = dict(zip(rungs.NAMES, (0.001, 0.004, 0.03, 0.2, 0.19, 3.0, 20.0), strict=True))
     return Ladder(tuple(
         Rung(name, "how", (), "no reason known") if name in missing.values()
-        else Rung(name, "how", (s, s * 1.1, s * 0.9)) for name, s in seconds.items()), "emulation")
+        else Rung(name, "how", (s, s * 1.1, s * 0.9)) for name, s in seconds.items()), EMULATED)
 
 
 def test_the_ladders_facts_are_sorted_by_what_was_measured() -> None:
     assert ladder().facts() == ("plain process < in fresh namespaces < OCI runtime (runc) < engine "
                                 "< minimal VM < full VM")
     upside_down = Ladder(tuple(Rung(r.name, r.how, tuple(1 / s for s in r.seconds))
-                               for r in ladder().rungs), "emulation")
+                               for r in ladder().rungs), EMULATED)
     assert upside_down.facts().startswith("full VM < minimal VM")
 
 
@@ -119,7 +122,7 @@ def test_a_program_that_cannot_start_or_fails_is_a_missing_rung() -> None:
         to_first_line(["sh", "-c", "echo first; echo the reason >&2; exit 3"])
     with pytest.raises(RungMissing, match="code 0"):
         to_first_line(["true"])
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(RungMissing, match="/nowhere/program: No such file"):
         to_first_line(["/nowhere/program"])
 
 
@@ -134,7 +137,7 @@ def footprints(box: int | None = 700_000, vm: int = 250_000_000) -> FootprintCom
         (Footprint(BOX, box, "its control group", (("image", 2_000_000),), 1),
          Footprint(MINIMAL_VM, vm, "its QEMU process", (("vmlinuz", 12_000_000),), 52)),
         (Density(BOX, (1, 2, 4, 8), (20, 25, 35, 55), 1000),
-         Density(MINIMAL_VM, (1, 2, 4, 8), (200, 300, 500, 900), 1000)), "emulation")
+         Density(MINIMAL_VM, (1, 2, 4, 8), (200, 300, 500, 900), 1000)), EMULATED)
 
 
 def test_one_more_costs_the_slope() -> None:
@@ -219,6 +222,16 @@ def test_whose_a_thing_is() -> None:
     assert kernel.is_hosts(CONTAINER) and not kernel.is_hosts(VM)
     uptime = Surrounding(UPTIME, "1000 s", "1003 s", "4 s")
     assert uptime.is_hosts(CONTAINER) and not uptime.is_hosts(VM)
+
+
+def test_only_emulation_is_excused() -> None:
+    emulated = footprints()
+    real = dataclasses.replace(emulated, accelerator=Accelerator("kvm", "a trial boot succeeded"))
+    assert "translated instructions" in emulated.text()
+    assert "translated instructions" not in real.text() and "KVM" in real.text()
+    started = dataclasses.replace(comparison((0.2,), (2.0,)), accelerator=real.accelerator)
+    assert "hardware virtualisation" in show_startup.title(started)
+    assert "not the fair case" not in started.text()
 
 
 def test_the_figures_say_the_same_in_words() -> None:

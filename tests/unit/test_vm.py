@@ -11,8 +11,8 @@ import pytest
 from helpers.engine import answers
 from helpers.engine.engine import Engine
 from helpers.engine.vm import accelerator, guests, qemu
-from helpers.engine.vm.accelerator import Accelerator
 from helpers.engine.vm.machine import FIRMWARE, KERNEL, PROCESS, USER_SPACE, Console, Machine
+from helpers.results.accelerator import Accelerator
 
 ENGINE = Engine("unix:///nowhere/docker.sock", "private", "26.1.5")
 BOOT = (b"course: process\n\x1bc\x1b[2JSeaBIOS (version 1.16)\r\nBooting from ROM..\r\n"

@@ -14,11 +14,12 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.errors import CourseError
+from helpers.results.accelerator import TCG, Accelerator
 from helpers.setup.console import cache_dir
 
 if TYPE_CHECKING:
@@ -27,35 +28,9 @@ if TYPE_CHECKING:
 TRIAL_SECONDS = 5.0
 # Of that: for starting and killing the trial's container.
 AROUND_SECONDS = 1.5
-HARDWARE = {"Linux": "kvm", "Darwin": "hvf", "Windows": "whpx"}
+# By the system that a QEMU of the machine itself runs on; in a container it is always KVM.
+HARDWARE = {"Linux": "kvm", "Darwin": "hvf"}
 KVM = Path("/dev/kvm")
-
-
-@dataclass(frozen=True)
-class Accelerator:
-    """What runs the guest's instructions: "kvm", "hvf", "whpx", or "tcg" (emulation), and why."""
-
-    name: str
-    why: str
-
-    @property
-    def emulated(self) -> bool:
-        """Whether each instruction of the guest is translated by software."""
-        return self.name == "tcg"
-
-    def text(self) -> str:
-        """The accelerator in words, for a figure or a table."""
-        return f"software emulation (QEMU TCG; {self.why})" if self.emulated else (
-            f"hardware virtualisation ({self.name.upper()}; {self.why})")
-
-    def meaning(self) -> str:
-        """One sentence: what this does to the virtual machine's numbers."""
-        if self.emulated:
-            return ("Here each instruction of the guest is translated by software, so the virtual\n"
-                    "machine's seconds are several times what they are with hardware\n"
-                    "virtualisation: this is not the fair case for the VM.")
-        return ("The guest's instructions run on the processor itself, as on a server: this is\n"
-                "the fair case for the VM.")
 
 
 def find(engine: Engine, on_progress: Callable[[str], None] | None = None) -> Accelerator:
@@ -89,27 +64,25 @@ def forget() -> None:
 
 
 def _try(engine: Engine, where: str) -> Accelerator:
-    from helpers.engine.vm import guests, qemu
+    from helpers.engine.vm import guests
     from helpers.engine.vm.machine import USER_SPACE, GuestNotReady, boot
 
-    name = HARDWARE.get(platform.system(), "") if where == "host" else "kvm"
-    if not name:
-        return Accelerator(qemu.TCG, f"none is known for {platform.system()}")
+    name = HARDWARE[platform.system()] if where == "host" else "kvm"
     if name == "kvm" and platform.system() == "Linux" and engine.host.startswith("unix:"):
         if not KVM.exists():
-            return Accelerator(qemu.TCG, "there is no /dev/kvm")
+            return Accelerator(TCG, "there is no /dev/kvm")
         if where == "host" and not os.access(KVM, os.R_OK | os.W_OK):
-            return Accelerator(qemu.TCG, "this user may not use /dev/kvm")
+            return Accelerator(TCG, "this user may not use /dev/kvm")
     began = time.monotonic()
     try:
         with boot(engine, guests.MINIMAL, accelerator=name, where=where) as machine:
             left = TRIAL_SECONDS - AROUND_SECONDS - (time.monotonic() - began)
             machine.wait_for(USER_SPACE, max(0.5, left))
     except GuestNotReady as error:
-        return Accelerator(qemu.TCG, f"a trial boot with {name.upper()} "
+        return Accelerator(TCG, f"a trial boot with {name.upper()} "
                                      f"came no further than: {error.phase}")
     except CourseError as error:
-        return Accelerator(qemu.TCG, f"{name.upper()} cannot be used: {error.message[-120:]}")
+        return Accelerator(TCG, f"{name.upper()} cannot be used: {error.message[-120:]}")
     return Accelerator(name, "a trial boot succeeded")
 
 

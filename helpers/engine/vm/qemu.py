@@ -6,9 +6,9 @@ Source: QEMU's manual, "Invocation" and "Direct Linux boot". Knows nothing of wh
 from __future__ import annotations
 
 from helpers.engine.vm.guests import Guest
+from helpers.results.accelerator import TCG
 
 GUEST_PORT = 80
-TCG = "tcg"
 CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
 BOARDS = {"x86_64": "pc", "aarch64": "virt"}
 ARCHITECTURES = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}
