@@ -8,6 +8,7 @@ are written into the tracked notebooks, normalised.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import copy
 import json
 import re
@@ -32,6 +33,7 @@ from helpers.engine.engine import Engine
 from helpers.setup.console import say
 
 CELL_SECONDS = 600
+GRACE_SECONDS = 15      # for a stopped cell to end what it began: `docker stop` takes 10
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -49,16 +51,22 @@ def rehearse(prefixes: Sequence[str], *, save: bool, engine: Engine) -> int:
 
 
 class _Stopped(Exception):
-    """Ctrl-C, met between two cells."""
+    """Ctrl-C, met while the kernel started or between two cells."""
 
 
 class _Client(NotebookClient):
     """Ctrl-C interrupts the running cell, so that what it began is ended; a second one the kernel.
 
-    nbclient's own handler takes its kernel away under itself, and ends in stack traces.
+    A kernel that is still starting is killed at once: an interrupt would meet it in its imports,
+    and it would print their stack trace. One that has not taken up the cell would lose the
+    interrupt, so that waits for the kernel's word that the cell runs. nbclient's own handler
+    takes its kernel away under itself, and ends in stack traces too.
     """
 
     stops = 0
+    _runs = False
+    _starting: asyncio.Task[Any] | None = None
+    _ending: asyncio.Task[None] | None = None
 
     async def async_start_new_kernel(self, **kwargs: Any) -> None:
         """Start the kernel; nbclient has just set its handlers, which ours replace."""
@@ -67,12 +75,59 @@ class _Client(NotebookClient):
                 asyncio.get_running_loop().add_signal_handler(number, self._stop)
         await super().async_start_new_kernel(**kwargs)
 
+    async def async_start_new_kernel_client(self) -> Any:
+        """Wait until the kernel answers; `_Stopped` at the first Ctrl-C."""
+        self._starting = asyncio.ensure_future(super().async_start_new_kernel_client())
+        try:
+            if self.stops:      # while the process was being made
+                self._starting.cancel()
+            return await self._starting
+        except asyncio.CancelledError:
+            await self._kill()
+            await self._async_cleanup_kernel()
+            raise _Stopped from None
+        except RuntimeError:
+            # The kernel has died, and nbclient has cleaned up; at exit it would try that again.
+            atexit.unregister(self._cleanup_kernel)
+            raise
+        finally:
+            self._starting = None
+            if self.stops:
+                atexit.unregister(self._cleanup_kernel)
+
+    def process_message(self, msg: dict[str, Any], cell: nbformat.NotebookNode,
+                        cell_index: int) -> nbformat.NotebookNode | None:
+        """Take a message of the running cell, and learn from it whether the kernel has begun."""
+        if msg["msg_type"] == "execute_input":
+            self._runs = True
+            if self.stops:
+                self._ending = asyncio.ensure_future(self._interrupt())
+        elif msg["msg_type"] == "status" and msg["content"]["execution_state"] == "idle":
+            self._runs = False
+        return super().process_message(msg, cell, cell_index)
+
     def _stop(self) -> None:
         self.stops += 1
+        if self._starting is not None:
+            self._starting.cancel()
+        elif self.stops > 1:
+            self._ending = asyncio.ensure_future(self._kill())
+        else:
+            # Whatever the cell does then: what it leaves on the engine is cleared afterwards.
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._stop)
+            if self._runs:
+                self._ending = asyncio.ensure_future(self._interrupt())
+
+    async def _interrupt(self) -> None:
         if self.km is not None and self.km.has_kernel:
-            self._ending = asyncio.ensure_future(ensure_async(
-                self.km.interrupt_kernel() if self.stops == 1
-                else self.km.shutdown_kernel(now=True)))
+            with suppress(RuntimeError, OSError):      # it has just ended
+                await ensure_async(self.km.interrupt_kernel())
+
+    async def _kill(self) -> None:
+        """Kill the kernel's process without the interrupt that `shutdown_kernel` sends first."""
+        if self.km is not None and self.km.has_kernel:
+            await self.km.provisioner.kill()
+            await self.km.provisioner.wait()
 
 
 def _clear(engine: Engine) -> None:

@@ -24,7 +24,26 @@ import sys
 from pathlib import Path
 from helpers.cli import main, work
 work.SOURCE = Path(sys.argv[1])
+# more
 sys.exit(main(["rehearse", "01"]))
+"""
+
+# Ctrl-C when the kernel is idle and is about to be given the cell.
+TOO_EARLY = """
+import asyncio, os, signal
+from helpers.cli import rehearse
+
+async def stop(**_):
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(0.5)
+
+class Client(rehearse._Client):
+    async def async_execute_cell(self, cell, *args, **kwargs):
+        if "sleep" in cell.source:
+            self.on_cell_execute = stop
+        return await super().async_execute_cell(cell, *args, **kwargs)
+
+rehearse._Client = Client
 """
 
 
@@ -33,12 +52,13 @@ def name() -> str:
     return f"rehearsed-{secrets.token_hex(4)}"
 
 
-def start(engine: Engine, folder: Path, *sources: str) -> subprocess.Popen[str]:
+def start(engine: Engine, folder: Path, *sources: str, more: str = "") -> subprocess.Popen[str]:
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in ("%load_ext helpers", *sources)])
     nbformat.write(notebook, folder / "01_made_here.ipynb")
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)], cwd=CHECKOUT,
-                            env=engine.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    return subprocess.Popen([sys.executable, "-c", PROGRAM.replace("# more", more),
+                             str(folder)], cwd=CHECKOUT, env=engine.env,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
@@ -79,7 +99,7 @@ def test_ctrl_c_leaves_nothing(cell: str, engine: Engine, tmp_path: Path, name: 
     assert name not in engine.run("volume", "ls").stdout
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.4, 0.8])
+@pytest.mark.parametrize("seconds", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
 def test_ctrl_c_while_the_kernel_starts(seconds: float, engine: Engine, tmp_path: Path) -> None:
     child = start(engine, tmp_path, "import time; time.sleep(100)")
     assert child.stdout is not None
@@ -89,3 +109,40 @@ def test_ctrl_c_while_the_kernel_starts(seconds: float, engine: Engine, tmp_path
     rest, _ = child.communicate(timeout=30)
     assert child.returncode == 130
     assert "Traceback" not in rest and rest.rstrip().endswith("stopped"), said + rest
+
+
+def test_ctrl_c_just_before_the_kernel_takes_up_the_cell(engine: Engine, tmp_path: Path) -> None:
+    interrupted = tmp_path / "interrupted"
+    cell = f"""
+import time
+try:
+    time.sleep(100)
+except KeyboardInterrupt:
+    open({str(interrupted)!r}, "w").close()
+"""
+    child = start(engine, tmp_path, cell, more=TOO_EARLY)
+    said, _ = child.communicate(timeout=30)
+    assert child.returncode == 130, said
+    assert "Traceback" not in said and said.rstrip().endswith("stopped"), said
+    assert interrupted.exists(), "the kernel was killed, not interrupted"
+
+
+def test_ctrl_c_where_the_cell_does_not_end(engine: Engine, tmp_path: Path) -> None:
+    stubborn = """
+import time
+print(open({!r}, 'w').close())
+until = time.monotonic() + 60
+while time.monotonic() < until:
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        pass
+""".format(str(tmp_path / "reached"))
+    child = start(engine, tmp_path, stubborn)
+    deadline = time.monotonic() + 40
+    while not (tmp_path / "reached").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(child.pid, signal.SIGINT)
+    said, _ = child.communicate(timeout=30)
+    assert child.returncode == 130, said
+    assert "Traceback" not in said and said.rstrip().endswith("stopped"), said
