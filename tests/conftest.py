@@ -15,7 +15,7 @@ from helpers.engine import standin
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
 from helpers.engine.owner import OWNER_LABEL, owner_id
-from helpers.engine.private import PrivateEngine
+from helpers.engine.private import PrivateEngine, _sudo
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +98,27 @@ def small_engine(small_disk: None, second_daemon: PrivateEngine) -> Engine:
     told = second_daemon.answer()
     assert told
     return second_daemon.engine(told.version)
+
+
+@pytest.fixture
+def way_out(second_daemon: PrivateEngine) -> Iterator[None]:
+    """The second engine's containers reach the network: its daemon leaves this machine's packet
+    filter alone, since two that write it take each other's rules away."""
+    bridge, env = second_daemon.bridge, second_daemon._daemon_env()
+    shown = subprocess.run(["ip", "-4", "-brief", "address", "show", "dev", bridge], env=env,
+                           text=True, capture_output=True, check=True).stdout
+    rules = (("nat", "POSTROUTING", "-s", shown.split()[2], "!", "-o", bridge, "-j", "MASQUERADE"),
+             ("filter", "FORWARD", "-i", bridge, "-j", "ACCEPT"),
+             ("filter", "FORWARD", "-o", bridge, "-j", "ACCEPT"))
+
+    def write(verb: str) -> None:
+        for table, chain, *rule in rules:
+            subprocess.run([*_sudo(env), "iptables", "-t", table, verb, chain, *rule], env=env,
+                           check=True)
+
+    write("--insert")
+    yield
+    write("--delete")
 
 
 @pytest.fixture

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
 from helpers.engine import standin
 from helpers.engine.cleanup import clean, count_ours
 from helpers.engine.engine import Engine
-from helpers.engine.owner import OWNER_LABEL, owner_id
+from helpers.engine.owner import CHECKOUT, OWNER_LABEL, owner_id
 from helpers.engine.standin import STANDIN
 
 pytestmark = pytest.mark.engine
@@ -50,6 +52,28 @@ def test_the_stand_in_leaves_a_users_engine_with_clean_alone(own_engine: Engine)
     standin.ensure_base_image(own_engine)
     clean(own_engine, tools=False)
     assert STANDIN in inventory(own_engine)["images"]
+    clean(own_engine)
+    assert inventory(own_engine) == before
+
+
+def test_all_chapters_leave_a_users_engine_as_it_was(own_engine: Engine, way_out: None) -> None:
+    make_set(own_engine, "foreign", {})
+    before = inventory(own_engine)
+    done = subprocess.run([sys.executable, "-m", "helpers", "rehearse"], cwd=CHECKOUT,
+                          env=own_engine.env, text=True, capture_output=True, check=False,
+                          timeout=900, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "your own engine" in said
+    for path in (CHECKOUT / "notebooks").glob("*.ipynb"):
+        assert f"✓  {path.stem}  (" in said
+    after = inventory(own_engine)
+    for kind in ("containers", "volumes", "networks"):
+        assert after[kind] == before[kind]
+    more = {name for name in after["images"] - before["images"] if not name.startswith("sha256:")}
+    assert STANDIN in more
+    assert all(name == STANDIN or name.startswith("dockercourse/") for name in more), more
+    assert before["images"] <= after["images"]
     clean(own_engine)
     assert inventory(own_engine) == before
 

@@ -11,7 +11,6 @@ from helpers.engine import find
 from helpers.engine.engine import Engine
 from helpers.engine.owner import CHECKOUT
 from helpers.engine.private import PrivateEngine
-from helpers.engine.standin import STANDIN
 from helpers.errors import EngineUnavailable
 
 pytestmark = pytest.mark.engine
@@ -35,20 +34,6 @@ def test_doctor_and_clean_leave_a_users_engine_as_it_was(own_engine: Engine) -> 
     assert "your own" in helpers(own_engine, "doctor").stdout
     assert helpers(own_engine, "clean").returncode == 0
     assert [own_engine.run(*each).stdout for each in lists] == before
-
-
-def test_a_chapter_on_a_users_engine_adds_the_stand_in_alone(own_engine: Engine) -> None:
-    def lists() -> set[str]:
-        each = (["ps", "-a", "--format", "{{.Names}}"], ["volume", "ls", "-q"],
-                ["images", "--format", "{{.Repository}}:{{.Tag}}"],
-                ["network", "ls", "--format", "{{.Name}}"])
-        return {line for args in each for line in own_engine.run(*args).stdout.split()}
-
-    before = lists()
-    done = helpers(own_engine, "rehearse", "00")
-    assert done.returncode == 0, done.stderr
-    assert lists() - before == {STANDIN}
-    assert before <= lists()
 
 
 def test_a_named_engine_that_is_stopped_is_said_in_one_message(
