@@ -63,21 +63,7 @@ def second_daemon(engine: Engine, short_tmp: Path) -> Iterator[PrivateEngine]:
         daemon._launch()
         yield daemon
     finally:
-        _remove_networks(daemon)
         daemon._halt()
-
-
-def _remove_networks(daemon: PrivateEngine) -> None:
-    """Take a passing engine's networks away: their bridges would outlive it and its data, and
-    after some thirty of them no engine on this machine finds an address for a new one."""
-    told = daemon.answer()
-    if told is None:        # stopped by the test itself
-        return
-    mine = daemon.engine(told.version)
-    names = mine.run("network", "ls", "--quiet", "--filter", "type=custom").stdout.split()
-    if names:
-        mine.run("network", "rm", *names)
-        assert not [name for name in names if Path(f"/sys/class/net/br-{name}").exists()]
 
 
 @pytest.fixture

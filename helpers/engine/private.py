@@ -1,8 +1,9 @@
 """The private engine: Debian's own engine packages, unpacked and run from the user's cache.
 
 Its data, socket, bridge and pid file are its own, published ports stay on 127.0.0.1, and it ends
-with the last command that uses it. Nothing on the system is installed or changed. Linux with
-Debian packages and the right to be root (or sudo). Standard library only.
+with the last command that uses it. Nothing on the system is installed, and what the daemon changes
+of this machine's network is put back. Linux with Debian packages and the right to be root (or
+sudo). Standard library only.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from helpers.engine import probe
+from helpers.engine import packet_filter, probe
 from helpers.engine.engine import Engine
 from helpers.engine.leases import Leases
 from helpers.errors import EngineUnavailable
@@ -44,6 +46,7 @@ class PrivateEngine:
         self.host = f"unix://{self.base}/run/docker.sock"
         self.leases = Leases(self.base / "leases")
         self.log = self.base / "dockerd.log"
+        self.network_before = self.base / "network-before.json"
 
     # -- what others need to know ---------------------------------------------------------
     def refusal(self) -> str:
@@ -116,6 +119,7 @@ class PrivateEngine:
         env = self._daemon_env()
         self._link_iptables(env)
         self._make_bridge(env)
+        packet_filter.remember(self.network_before, self._network_tool)
         (self.base / "run/docker.pid").unlink(missing_ok=True)
         command = [*_sudo(env), "dockerd", "--host", self.host,
                    "--data-root", str(self.base / "data"), "--exec-root", str(self.base / "exec"),
@@ -133,31 +137,42 @@ class PrivateEngine:
             if daemon.poll() is not None:
                 break
             time.sleep(0.1)
-        else:
-            daemon.terminate()
+        self._halt()
         words = [line for line in self.log.read_text(errors="replace").splitlines() if line]
         raise EngineUnavailable("The private engine did not come up. Its last words: "
                                 + (words[-1][-300:] if words else "none"),
                                 f"The whole log: {self.log}")
 
     def _halt(self) -> None:
-        pidfile = self.base / "run/docker.pid"
+        """Stop the daemon, which may have ended by itself, and put this machine's network back."""
+        bridges = [self.bridge]
+        pid = self._daemon()
+        if pid:
+            with suppress(OSError):      # it does not answer: its networks' bridges stay
+                bridges += probe.bridges(self.host)
+            if not _end(pid):
+                return
+        elif not self.network_before.exists():
+            return
+        self._end_orphans()
+        for bridge in bridges:      # a network's own is made again with the engine
+            self._network_tool(["ip", "link", "del", bridge])
+        packet_filter.put_back(self.network_before, bridges, self._network_tool)
+
+    def _daemon(self) -> int | None:
         try:
-            pid = int(pidfile.read_text())
+            pid = int((self.base / "run/docker.pid").read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
         except (OSError, ValueError):
-            return
-        if str(self.base) not in command:      # the pid is somebody else's by now
-            return
-        for sig, seconds in ((signal.SIGTERM, 30), (signal.SIGKILL, 5)):
-            _kill(pid, sig)
-            deadline = time.monotonic() + seconds
-            while time.monotonic() < deadline:
-                if _gone(pid):
-                    self._end_orphans()
-                    _quiet([*_sudo({}), "ip", "link", "del", self.bridge], self._daemon_env())
-                    return
-                time.sleep(0.05)
+            return None
+        # Without our folder in its command the pid is somebody else's by now.
+        return pid if str(self.base) in command else None
+
+    def _network_tool(self, command: list[str]) -> str:
+        """Run `ip`, `iptables` or `sh` with the right to change the network; what it printed."""
+        env = self._daemon_env()
+        return subprocess.run([*_sudo(env), *command], env=env, text=True, capture_output=True,
+                              check=False, stdin=subprocess.DEVNULL).stdout
 
     def _end_orphans(self) -> None:
         """End what a stopped engine leaves: dockerd goes without the RUN that BuildKit was
@@ -230,6 +245,18 @@ def _kill(pid: int, sig: signal.Signals) -> None:
             return
     else:
         _quiet([*_sudo({}), "kill", f"-{sig.value}", str(pid)], dict(os.environ))
+
+
+def _end(pid: int) -> bool:
+    """End a process, at first politely; whether it has ended."""
+    for sig, seconds in ((signal.SIGTERM, 30), (signal.SIGKILL, 5)):
+        _kill(pid, sig)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if _gone(pid):
+                return True
+            time.sleep(0.05)
+    return False
 
 
 def _gone(pid: int) -> bool:

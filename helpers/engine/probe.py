@@ -1,7 +1,7 @@
 """Ask an engine who it is, over its socket, without the docker command or the SDK.
 
 A docker command on the PATH proves nothing, so the engine itself is asked. Standard library
-only. Source of the calls: Docker Engine API, GET /_ping and GET /version.
+only. Source of the calls: Docker Engine API, GET /_ping, /version and /networks.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import http.client
 import json
 import socket
 from dataclasses import dataclass
+from email.message import Message
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -39,6 +41,27 @@ def ask(host: str, timeout: float = 5) -> Answer:
 
     Raises OSError when nothing answers (PermissionError when the socket may not be used).
     """
+    ping, _ = _get(host, "/_ping", timeout)
+    _, body = _get(host, "/version", timeout)
+    told = _read(host, body)
+    names = {part.get("Name", "") for part in told.get("Components", [])}
+    return Answer(told.get("Version", "?"), told.get("ApiVersion", "?"),
+                  not any("Podman" in name for name in names),
+                  ping.get("Builder-Version") == "2")
+
+
+def bridges(host: str, timeout: float = 5) -> list[str]:
+    """The names of the bridges on this machine that the networks of the engine at `host` have.
+
+    Raises OSError when nothing answers.
+    """
+    _, body = _get(host, "/networks", timeout)
+    return [(network["Options"] or {}).get("com.docker.network.bridge.name",
+                                           f"br-{network['Id'][:12]}")
+            for network in _read(host, body) if network["Driver"] == "bridge"]
+
+
+def _get(host: str, path: str, timeout: float) -> tuple[Message, bytes]:
     parts = urlsplit(host)
     if parts.scheme == "unix":
         connection: http.client.HTTPConnection = _UnixConnection(parts.path, timeout)
@@ -48,16 +71,21 @@ def ask(host: str, timeout: float = 5) -> Answer:
     else:
         raise OSError(f"{host}: only unix:// and tcp:// addresses can be asked directly")
     try:
-        connection.request("GET", "/_ping")
-        ping = connection.getresponse()
-        ping.read()
-        connection.request("GET", "/version")
-        told = json.loads(connection.getresponse().read())
-    except (http.client.HTTPException, ValueError) as error:
-        raise OSError(f"{host} answers, but not as a Docker Engine does") from error
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.headers, answer.read()
+    except http.client.HTTPException as error:
+        raise _not_docker(host) from error
     finally:
         connection.close()
-    names = {part.get("Name", "") for part in told.get("Components", [])}
-    return Answer(told.get("Version", "?"), told.get("ApiVersion", "?"),
-                  not any("Podman" in name for name in names),
-                  ping.getheader("Builder-Version") == "2")
+
+
+def _read(host: str, body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise _not_docker(host) from error
+
+
+def _not_docker(host: str) -> OSError:
+    return OSError(f"{host} answers, but not as a Docker Engine does")

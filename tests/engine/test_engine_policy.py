@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from helpers.engine import find
 from helpers.engine.engine import Engine
 from helpers.engine.owner import CHECKOUT
-from helpers.engine.private import PrivateEngine
+from helpers.engine.private import PrivateEngine, _sudo
 from helpers.errors import EngineUnavailable
 
 pytestmark = pytest.mark.engine
@@ -41,6 +43,57 @@ def test_a_named_engine_that_is_stopped_is_said_in_one_message(
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with pytest.raises(EngineUnavailable, match="no engine answers there"):
         find.find_own()
+
+
+# A network namespace is a machine's network made anew: an empty packet filter, forwarding off.
+IN_A_NAMESPACE = r"""
+import sys
+from pathlib import Path
+from helpers.engine.private import PrivateEngine
+
+daemon = PrivateEngine(Path(sys.argv[1]))
+run = daemon._network_tool
+forwarding = "/proc/sys/net/ipv4/ip_forward"
+
+def network():
+    return "".join([*(run(["iptables", "-t", table, "-S"]) for table in ("filter", "nat")),
+                    run(["ip", "-brief", "link"]), Path(forwarding).read_text()])
+
+(daemon.base / "bin").mkdir()
+daemon._link_iptables(daemon._daemon_env())
+run(["sh", "-c", f"echo 0 > {forwarding}"])
+run(["iptables", "-A", "FORWARD", "-s", "10.1.2.3", "-j", "ACCEPT"])
+before = network()
+for how in sys.argv[2:]:
+    daemon._launch()
+    made = daemon.engine("").run("network", "create", f"net-{how}")
+    assert made.returncode == 0, made.stderr
+    during = network()
+    assert "-P FORWARD DROP" in during and "DOCKER" in during and during.endswith("1\n"), during
+    assert "br-" in during
+    if how == "killed":      # and put back by the stop that finds it gone
+        run(["kill", "-9", (daemon.base / "run/docker.pid").read_text()])
+        run(["sleep", "1"])
+        run(["iptables", "-A", "FORWARD", "-s", "10.1.2.4", "-j", "ACCEPT"])
+        before = before.replace("10.1.2.3/32 -j ACCEPT",
+                                "10.1.2.3/32 -j ACCEPT\n-A FORWARD -s 10.1.2.4/32 -j ACCEPT")
+        bridges = [word for word in run(["ip", "-brief", "link"]).split() if word[:3] == "br-"]
+        daemon._halt()
+        for bridge in bridges:      # nobody could say any more whose they are
+            run(["ip", "link", "del", bridge])
+    daemon._halt()
+    assert network() == before, network()
+print("as before")
+"""
+
+
+def test_the_machines_network_is_put_back(engine: Engine, short_tmp: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run([*_sudo(env), "unshare", "--net", sys.executable, "-c", IN_A_NAMESPACE,
+                           str(short_tmp), "stopped", "killed", "again"], env=env, text=True,
+                          capture_output=True, check=False, timeout=120,
+                          stdin=subprocess.DEVNULL)
+    assert done.stdout.endswith("as before\n"), done.stdout + done.stderr
 
 
 def test_the_private_engine_starts_twice_and_stops_once(
