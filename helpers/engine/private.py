@@ -186,8 +186,7 @@ class PrivateEngine:
             if f"upperdir={data}/" in mounted and " / / " in mounted:
                 _kill(int(process.name), signal.SIGKILL)
         time.sleep(0.1)
-        points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-        for point in reversed([each for each in points if each.startswith(f"{data}/")]):
+        for point in reversed(_mounts_of_an_engine(data)):
             _quiet([*_sudo({}), "umount", "--lazy", point], dict(os.environ))
 
     # -- parts ----------------------------------------------------------------------------
@@ -227,6 +226,17 @@ class PrivateEngine:
             if not _quiet([*_sudo(env), "ip", *args], env):
                 raise EngineUnavailable("The private engine's network bridge could not be made.",
                                         "Start as root, or with the right to use sudo.")
+
+
+def _mounts_of_an_engine(data: str) -> list[str]:
+    """The mount points under an engine's data folder, and the folder itself where dockerd has
+    mounted it on itself (a killed one does not undo that); not a disk that the user mounted."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        _, _, _, root, point, *_ = line.split()
+        if point.startswith(f"{data}/") or (point == data and point.endswith(root)):
+            found.append(point)
+    return found
 
 
 def _sudo(env: dict[str, str]) -> list[str]:

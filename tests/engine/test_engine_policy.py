@@ -94,6 +94,7 @@ def test_the_machines_network_is_put_back(engine: Engine, short_tmp: Path) -> No
                           capture_output=True, check=False, timeout=120,
                           stdin=subprocess.DEVNULL)
     assert done.stdout.endswith("as before\n"), done.stdout + done.stderr
+    assert str(short_tmp) not in Path("/proc/mounts").read_text()
 
 
 def test_the_private_engine_starts_twice_and_stops_once(
