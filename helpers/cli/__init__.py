@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
+from helpers.cli import signals
 from helpers.errors import CourseError
+from helpers.setup.console import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; every error a user can cause is one message and exit code 2."""
     args = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    signals.meet_like_ctrl_c()
     try:
         return args.run(args)
     except CourseError as error:
-        print(error, file=sys.stderr)
+        say(str(error))
         return 2
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        say("stopped")
         return 130
-
-
-def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

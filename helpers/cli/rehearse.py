@@ -27,13 +27,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from requests.exceptions import RequestException
 
-from helpers.cli import work
+from helpers.cli import signals, work
 from helpers.engine import cleanup
 from helpers.engine.engine import Engine
-from helpers.setup.console import say
+from helpers.setup.console import cache_dir, say
 
 CELL_SECONDS = 600
 GRACE_SECONDS = 15      # for a stopped cell to end what it began: `docker stop` takes 10
+ANSWER_SECONDS = 1      # for the answer of a cell that has ended
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -57,10 +58,10 @@ class _Stopped(Exception):
 class _Client(NotebookClient):
     """Ctrl-C interrupts the running cell, so that what it began is ended; a second one the kernel.
 
-    A kernel that is still starting is killed at once: an interrupt would meet it in its imports,
-    and it would print their stack trace. One that has not taken up the cell would lose the
-    interrupt, so that waits for the kernel's word that the cell runs. nbclient's own handler
-    takes its kernel away under itself, and ends in stack traces too.
+    A kernel that is still starting is killed at once, since an interrupt may do nothing to it. One
+    that has not taken up the cell would lose the interrupt, so that waits for the kernel's word
+    that the cell runs. nbclient's own handler takes its kernel away under itself, and ends in
+    stack traces.
     """
 
     stops = 0
@@ -71,7 +72,7 @@ class _Client(NotebookClient):
     async def async_start_new_kernel(self, **kwargs: Any) -> None:
         """Start the kernel; nbclient has just set its handlers, which ours replace."""
         with suppress(RuntimeError):      # Windows: Ctrl-C comes as KeyboardInterrupt
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, *signals.ENDING):
                 asyncio.get_running_loop().add_signal_handler(number, self._stop)
         await super().async_start_new_kernel(**kwargs)
 
@@ -86,13 +87,9 @@ class _Client(NotebookClient):
             await self._kill()
             await self._async_cleanup_kernel()
             raise _Stopped from None
-        except RuntimeError:
-            # The kernel has died, and nbclient has cleaned up; at exit it would try that again.
-            atexit.unregister(self._cleanup_kernel)
-            raise
         finally:
             self._starting = None
-            if self.stops:
+            if self.kc is None:      # not started, and cleaned up: nothing is left to do at exit
                 atexit.unregister(self._cleanup_kernel)
 
     def process_message(self, msg: dict[str, Any], cell: nbformat.NotebookNode,
@@ -104,6 +101,10 @@ class _Client(NotebookClient):
                 self._ending = asyncio.ensure_future(self._interrupt())
         elif msg["msg_type"] == "status" and msg["content"]["execution_state"] == "idle":
             self._runs = False
+            if self.stops:
+                # An interrupt that comes between its word and the cell's first line ends the
+                # kernel's answer: nothing more would follow.
+                asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._stop)
         return super().process_message(msg, cell, cell_index)
 
     def _stop(self) -> None:
@@ -127,7 +128,6 @@ class _Client(NotebookClient):
         """Kill the kernel's process without the interrupt that `shutdown_kernel` sends first."""
         if self.km is not None and self.km.has_kernel:
             await self.km.provisioner.kill()
-            await self.km.provisioner.wait()
 
 
 def _clear(engine: Engine) -> None:
@@ -153,11 +153,13 @@ def _rehearse_one(path: Path, save: bool, engine: Engine) -> bool:
 
     client = _Client(notebook, timeout=CELL_SECONDS, kernel_name="python3",
                      resources={"metadata": {"path": str(path.parent)}},
-                     on_cell_start=on_start, store_widget_state=True,
-                     # ipykernel warns of its local sockets at each start.
-                     extra_arguments=["--IPKernelApp.log_level=ERROR"])
+                     on_cell_start=on_start, store_widget_state=True)
+    log_file = cache_dir() / "rehearse.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        client.execute(env=engine.env)
+        # What the kernel itself says, of its start and its end, is no output of a cell.
+        with log_file.open("wb") as log:
+            client.execute(env=engine.env, stdout=log, stderr=log)
     except (CellExecutionError, CellTimeoutError, RuntimeError, _Stopped,
             KeyboardInterrupt) as error:
         _clear(engine)
@@ -167,8 +169,11 @@ def _rehearse_one(path: Path, save: bool, engine: Engine) -> bool:
             _tell(path, running[0], began, ANSI.sub("", f"{error.ename}: {error.evalue}"))
         else:
             said = str(error).strip() or type(error).__name__
-            _tell(path, running[0], began, said.splitlines()[0])
+            _tell(path, running[0], began,
+                  f"{said.splitlines()[0]}  (the kernel's own words: {log_file})")
         return False
+    finally:
+        signals.meet_like_ctrl_c()      # asyncio has set them back to what Python starts with
     if client.stops:      # during the last cell, which ended by itself
         raise KeyboardInterrupt
     end = "\r" if sys.stderr.isatty() else ""

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _lock = threading.Lock()
@@ -18,7 +18,8 @@ _lock = threading.Lock()
 
 def say(text: str) -> None:
     """Print one line at once; lines of steps that run side by side do not mix."""
-    with _lock:
+    # A terminal that has been closed takes nothing more; what is being stopped goes on stopping.
+    with _lock, suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -77,6 +78,15 @@ def test_a_failed_chapter_says_where_and_leaves_nothing(
     assert "✗  01_made_here, cell 3" in said and "docker rm not-there" in said
     assert "Traceback" not in said
     assert name not in engine.run("volume", "ls").stdout
+
+
+def test_a_kernel_that_dies_is_said_in_one_message(engine: Engine, tmp_path: Path) -> None:
+    child = start(engine, tmp_path, "import os; os.write(2, b'last words'); os._exit(1)")
+    said, _ = child.communicate(timeout=60)
+    assert child.returncode == 1
+    told = re.search(r"✗  01_made_here, cell 2, .*:\n +Kernel died  \(.* (/.*)\)\n", said)
+    assert told and "Traceback" not in said, said
+    assert "last words" in Path(told[1]).read_text()
 
 
 @pytest.mark.parametrize("cell", ["import time; time.sleep(100)",
