@@ -169,7 +169,7 @@ class PrivateEngine:
         return pid if str(self.base) in command else None
 
     def _network_tool(self, command: list[str]) -> str:
-        """Run `ip`, `iptables` or `sh` with the right to change the network; what it printed."""
+        """Run `ip`, `iptables` or another with the right to change the network; what it printed."""
         env = self._daemon_env()
         return subprocess.run([*_sudo(env), *command], env=env, text=True, capture_output=True,
                               check=False, stdin=subprocess.DEVNULL).stdout
@@ -205,8 +205,7 @@ class PrivateEngine:
         bin_dir = self.base / "bin"
         bin_dir.mkdir(parents=True, exist_ok=True)
         sbin = self.root / "usr/sbin"
-        filled = Path("/proc/net/ip_tables_names")
-        legacy = filled.exists() and filled.read_text().strip()
+        legacy = self._network_tool(["cat", "/proc/net/ip_tables_names"]).strip()
         works = [*_sudo(env), str(sbin / "iptables-nft"), "-t", "nat", "-S"]
         variant = "nft" if not legacy and _quiet(works, env) else "legacy"
         for name in ("iptables", "ip6tables"):
