@@ -15,7 +15,7 @@ from helpers.engine import standin
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
 from helpers.engine.owner import OWNER_LABEL, owner_id
-from helpers.engine.private import PrivateEngine, _sudo
+from helpers.engine.private import PrivateEngine, as_root
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +99,7 @@ def way_out(second_daemon: PrivateEngine) -> Iterator[None]:
 
     def write(verb: str) -> None:
         for table, chain, *rule in rules:
-            subprocess.run([*_sudo(env), "iptables", "-t", table, verb, chain, *rule], env=env,
+            subprocess.run([*as_root(env), "iptables", "-t", table, verb, chain, *rule], env=env,
                            check=True)
 
     write("--insert")

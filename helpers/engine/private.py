@@ -121,7 +121,7 @@ class PrivateEngine:
         self._make_bridge(env)
         packet_filter.remember(self.network_before, self._network_tool)
         (self.base / "run/docker.pid").unlink(missing_ok=True)
-        command = [*_sudo(env), "dockerd", "--host", self.host,
+        command = [*as_root(env), "dockerd", "--host", self.host,
                    "--data-root", str(self.base / "data"), "--exec-root", str(self.base / "exec"),
                    "--pidfile", str(self.base / "run/docker.pid"),
                    "--bridge", self.bridge, "--ip", "127.0.0.1", "--group", str(os.getgid()),
@@ -171,7 +171,7 @@ class PrivateEngine:
     def _network_tool(self, command: list[str]) -> str:
         """Run `ip`, `iptables` or another with the right to change the network; what it printed."""
         env = self._daemon_env()
-        return subprocess.run([*_sudo(env), *command], env=env, text=True, capture_output=True,
+        return subprocess.run([*as_root(env), *command], env=env, text=True, capture_output=True,
                               check=False, stdin=subprocess.DEVNULL).stdout
 
     def _end_orphans(self) -> None:
@@ -187,7 +187,7 @@ class PrivateEngine:
                 _kill(int(process.name), signal.SIGKILL)
         time.sleep(0.1)
         for point in reversed(_mounts_of_an_engine(data)):
-            _quiet([*_sudo({}), "umount", "--lazy", point], dict(os.environ))
+            _quiet([*as_root({}), "umount", "--lazy", point], dict(os.environ))
 
     # -- parts ----------------------------------------------------------------------------
     def _daemon_env(self) -> dict[str, str]:
@@ -206,7 +206,7 @@ class PrivateEngine:
         bin_dir.mkdir(parents=True, exist_ok=True)
         sbin = self.root / "usr/sbin"
         legacy = self._network_tool(["cat", "/proc/net/ip_tables_names"]).strip()
-        works = [*_sudo(env), str(sbin / "iptables-nft"), "-t", "nat", "-S"]
+        works = [*as_root(env), str(sbin / "iptables-nft"), "-t", "nat", "-S"]
         variant = "nft" if not legacy and _quiet(works, env) else "legacy"
         for name in ("iptables", "ip6tables"):
             for suffix in ("", "-save", "-restore"):
@@ -222,7 +222,7 @@ class PrivateEngine:
         for args in (["link", "add", "name", self.bridge, "type", "bridge"],
                      ["addr", "add", f"172.30.{net}.1/24", "dev", self.bridge],
                      ["link", "set", self.bridge, "up"]):
-            if not _quiet([*_sudo(env), "ip", *args], env):
+            if not _quiet([*as_root(env), "ip", *args], env):
                 raise EngineUnavailable("The private engine's network bridge could not be made.",
                                         "Start as root, or with the right to use sudo.")
 
@@ -238,7 +238,9 @@ def _mounts_of_an_engine(data: str) -> list[str]:
     return found
 
 
-def _sudo(env: dict[str, str]) -> list[str]:
+def as_root(env: dict[str, str]) -> list[str]:
+    """What stands before a command that needs root: nothing for root, else sudo, which passes on
+    of `env` what our tools need."""
     if os.geteuid() == 0:
         return []
     kept = [f"{k}={env[k]}" for k in ("PATH", "LD_LIBRARY_PATH", "XTABLES_LIBDIR") if k in env]
@@ -253,7 +255,7 @@ def _kill(pid: int, sig: signal.Signals) -> None:
         except ProcessLookupError:
             return
     else:
-        _quiet([*_sudo({}), "kill", f"-{sig.value}", str(pid)], dict(os.environ))
+        _quiet([*as_root({}), "kill", f"-{sig.value}", str(pid)], dict(os.environ))
 
 
 def _end(pid: int) -> bool:

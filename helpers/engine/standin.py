@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from helpers.engine.engine import Engine
-from helpers.engine.private import PrivateEngine
+from helpers.engine.private import PrivateEngine, as_root
 from helpers.errors import CourseError
 from helpers.setup import packages
 from helpers.setup.console import cache_dir
@@ -103,13 +103,15 @@ def _make_tarball() -> None:
              'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED']
     if Path(CA_BUNDLE).is_file():   # a school's or company's proxy signs with its own certificate
         hooks.append(f'cp {CA_BUNDLE} "$1{CA_BUNDLE}"')
-    command = [tool, "--quiet", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
-               "--variant=minbase", "--include=python3,python3-pip,ca-certificates", *left_out,
+    tools = Path(tool).parent      # mmdebstrap's own helpers are beside it
+    env = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}:/usr/sbin:/sbin"}
+    # Without the package uidmap a user cannot map the ids that the image's files have.
+    mapped = os.geteuid() != 0 and shutil.which("newuidmap")
+    command = [*([] if mapped else as_root(env)), tool, "--quiet",
+               f"--mode={'unshare' if mapped else 'root'}", "--variant=minbase", "--include=python3,python3-pip,ca-certificates", *left_out,
                '--aptopt=Acquire::Retries "3"',
                *(f"--customize-hook={hook}" for hook in hooks), "trixie", str(part),
                f"deb [signed-by={packages.KEYRING}] {packages.mirror()} trixie main"]
-    tools = Path(tool).parent      # mmdebstrap's own helpers are beside it
-    env = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}:/usr/sbin:/sbin"}
     try:
         done = subprocess.run(command, text=True, capture_output=True, check=False, env=env,
                               stdin=subprocess.DEVNULL)

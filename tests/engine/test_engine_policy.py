@@ -12,7 +12,7 @@ import pytest
 from helpers.engine import find
 from helpers.engine.engine import Engine
 from helpers.engine.owner import CHECKOUT
-from helpers.engine.private import PrivateEngine, _sudo
+from helpers.engine.private import PrivateEngine, as_root
 from helpers.errors import EngineUnavailable
 
 pytestmark = pytest.mark.engine
@@ -89,7 +89,7 @@ print("as before")
 
 def test_the_machines_network_is_put_back(engine: Engine, short_tmp: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    done = subprocess.run([*_sudo(env), "unshare", "--net", sys.executable, "-c", IN_A_NAMESPACE,
+    done = subprocess.run([*as_root(env), "unshare", "--net", sys.executable, "-c", IN_A_NAMESPACE,
                            str(short_tmp), "stopped", "killed", "again"], env=env, text=True,
                           capture_output=True, check=False, timeout=120,
                           stdin=subprocess.DEVNULL)
