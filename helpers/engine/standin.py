@@ -108,7 +108,8 @@ def _make_tarball() -> None:
     # Without the package uidmap a user cannot map the ids that the image's files have.
     mapped = os.geteuid() != 0 and shutil.which("newuidmap")
     command = [*([] if mapped else as_root(env)), tool, "--quiet",
-               f"--mode={'unshare' if mapped else 'root'}", "--variant=minbase", "--include=python3,python3-pip,ca-certificates", *left_out,
+               f"--mode={'unshare' if mapped else 'root'}", "--variant=minbase",
+               "--include=python3,python3-pip,ca-certificates", *left_out,
                '--aptopt=Acquire::Retries "3"',
                *(f"--customize-hook={hook}" for hook in hooks), "trixie", str(part),
                f"deb [signed-by={packages.KEYRING}] {packages.mirror()} trixie main"]
