@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,7 +117,6 @@ def own_engine(second_daemon: PrivateEngine, monkeypatch: pytest.MonkeyPatch) ->
     mine = Engine(second_daemon.host, "own", told.version, second_daemon.engine("").docker,
                   second_daemon.engine("").extra_env)
     tar = second_daemon.base / "empty.tar"
-    import tarfile
     with tarfile.open(tar, "w"):
         pass
     made = mine.run("import", str(tar), "foreign:1")
