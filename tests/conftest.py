@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import tempfile
@@ -17,6 +18,10 @@ from helpers.engine.engine import Engine
 from helpers.engine.find import connect
 from helpers.engine.owner import OWNER_LABEL, owner_id
 from helpers.engine.private import PrivateEngine, as_root
+
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
