@@ -19,7 +19,6 @@ from helpers.engine.find import connect
 from helpers.engine.owner import OWNER_LABEL, owner_id
 from helpers.engine.private import PrivateEngine, as_root
 
-
 # A shell that starts the suite in the background has it ignore Ctrl-C, and all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
