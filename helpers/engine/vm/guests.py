@@ -122,9 +122,12 @@ def _copied(engine: Engine, image: str, files: Sequence[str], name: str) -> Path
         for file in files:
             stream, _ = container.get_archive(file)
             with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-                content = archive.extractfile(Path(file).name)
+                member = archive.getmember(Path(file).name)
+                content = archive.extractfile(member)
                 assert content, f"{file} in {image} is a plain file"
-                (part / Path(file).name).write_bytes(content.read())
+                copy = part / member.name
+                copy.write_bytes(content.read())
+                copy.chmod(member.mode)
         with contextlib.suppress(OSError):      # another process was quicker
             part.rename(folder)
     finally:
