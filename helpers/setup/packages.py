@@ -11,11 +11,17 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from helpers.errors import CourseError
 
+# apt used by anybody, beside the system's own state.
+UNLOCKED = {"Dir::Cache::pkgcache": "", "Dir::Cache::srcpkgcache": "",
+            "Acquire::Languages": "none", "Acquire::Retries": "3", "APT::Sandbox::User": "root",
+            "Debug::NoLocking": "1"}
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -28,16 +34,34 @@ def os_codename() -> str:
     return release.get("VERSION_CODENAME", "") if release.get("ID") == "debian" else ""
 
 
+@cache
 def mirror() -> str:
-    """The address of the Debian mirror that this machine's apt is set to use."""
-    said = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)|$(CODENAME)|$(COMPONENT)",
-                 "Identifier: Packages"])
+    """The address of the Debian mirror that this machine's apt is set to use.
+
+    Raises CourseError where apt has none.
+    """
+    if found := _main_source():
+        return found
+    # A machine just made (from an image, in a cloud) has no package lists, and apt then names no
+    # source: it is asked again with lists of ours.
+    with tempfile.TemporaryDirectory(prefix="course-apt-") as folder:
+        (Path(folder) / "partial").mkdir()
+        options = _options({**UNLOCKED, "Dir::State::lists": folder})
+        _run(["apt-get", "-qq", *options, "update"])
+        if found := _main_source(*options):
+            return found
+    raise CourseError("apt on this machine has no Debian main source.",
+                      "Install Docker Engine 23 or newer by hand, then the same command again.")
+
+
+def _main_source(*options: str) -> str:
+    said = _run(["apt-get", *options, "indextargets", "--format",
+                 "$(REPO_URI)|$(CODENAME)|$(COMPONENT)", "Identifier: Packages"])
     for line in said.splitlines():
         uri, codename, component = line.split("|")
         if codename == os_codename() and component == "main":
             return uri.rstrip("/")
-    raise CourseError("apt on this machine has no Debian main source.",
-                      "Install Docker Engine 23 or newer by hand, then the same command again.")
+    return ""
 
 
 def unpack(packages: Sequence[str], into: Path, *, suites: Sequence[str]) -> Path:
@@ -60,15 +84,10 @@ def unpack(packages: Sequence[str], into: Path, *, suites: Sequence[str]) -> Pat
     preferences.write_text("".join(
         f"Package: *\nPin: release n={suite}\nPin-Priority: 100\n\n"
         for suite in suites if suite != os_codename()))
-    apt = ["apt-get", "-qq"]
-    for key, value in {
-            "Dir::Etc::sourcelist": sources, "Dir::Etc::sourceparts": "/dev/null",
-            "Dir::Etc::preferences": preferences, "Dir::Etc::preferencesparts": "/dev/null",
-            "Dir::State::lists": work / "lists", "Dir::Cache::archives": work / "archives",
-            "Dir::Cache::pkgcache": "", "Dir::Cache::srcpkgcache": "",
-            "Acquire::Languages": "none", "Acquire::Retries": "3", "APT::Sandbox::User": "root",
-            "Debug::NoLocking": "1"}.items():
-        apt += ["-o", f"{key}={value}"]
+    apt = ["apt-get", "-qq", *_options({
+        **UNLOCKED, "Dir::Etc::sourcelist": sources, "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferences": preferences, "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::State::lists": work / "lists", "Dir::Cache::archives": work / "archives"})]
     _run([*apt, "update"])
     _run([*apt, "install", "--download-only", "--no-install-recommends", "--yes", *packages])
     for archive in sorted((work / "archives").glob("*.deb")):
@@ -78,6 +97,10 @@ def unpack(packages: Sequence[str], into: Path, *, suites: Sequence[str]) -> Pat
     (work / "root").rename(into)
     shutil.rmtree(work)
     return into
+
+
+def _options(settings: Mapping[str, str | Path]) -> list[str]:
+    return [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
 
 
 def _run(command: Sequence[str]) -> str:
