@@ -14,6 +14,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.owner import CHECKOUT
 from helpers.engine.private import PrivateEngine, as_root
 from helpers.errors import EngineUnavailable
+from helpers.setup import packages
 
 pytestmark = pytest.mark.engine
 
@@ -95,6 +96,18 @@ def test_the_machines_network_is_put_back(engine: Engine, short_tmp: Path) -> No
                           stdin=subprocess.DEVNULL)
     assert done.stdout.endswith("as before\n"), done.stdout + done.stderr
     assert str(short_tmp) not in Path("/proc/mounts").read_text()
+
+
+def test_a_machine_without_package_lists_has_a_mirror_all_the_same(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known = packages.mirror.__wrapped__()
+    (tmp_path / "lists/partial").mkdir(parents=True)
+    settings = tmp_path / "apt.conf"
+    settings.write_text(f'Dir::State::lists "{tmp_path}/lists";\n')
+    monkeypatch.setenv("APT_CONFIG", str(settings))
+    assert packages._main_source() == ""
+    assert packages.mirror.__wrapped__() == known
+    assert [path.name for path in (tmp_path / "lists").rglob("*")] == ["partial"]
 
 
 def test_the_private_engine_starts_twice_and_stops_once(
