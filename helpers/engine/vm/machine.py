@@ -236,7 +236,9 @@ def _on_host(engine: Engine, guest: Guest, accelerator: str, append: str) -> Ite
                         accelerator=accelerator, listen=f"127.0.0.1:{port}", append=append)
     tied = shutil.which("setpriv")
     if tied:        # Linux: QEMU dies with this process, however that ends
-        line = [tied, "--pdeathsig", "KILL", *line]
+        # Whoever was killed before the tie was made is no longer the parent.
+        line = [tied, "--pdeathsig", "KILL", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"',
+                str(os.getpid()), *line]
     began = time.perf_counter()
     child = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True)
