@@ -11,15 +11,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from helpers.cli import signals
 from helpers.errors import CourseError
+from helpers.setup import signals
 from helpers.setup.console import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; every error a user can cause is one message and exit code 2."""
     args = _parser().parse_args(argv)
-    signals.meet_like_ctrl_c()
+    signals.treat_as_ctrl_c()
     try:
         return args.run(args)
     except CourseError as error:

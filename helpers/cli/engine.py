@@ -43,10 +43,10 @@ def _status() -> int:
 
 
 def _env() -> int:
-    if own := find.find_own():
-        print(f"export DOCKER_HOST={shlex.quote(own.host)}")
+    engine = find.find_own() or PrivateEngine().engine("")
+    if not engine.has_course_client:
+        print(f"export DOCKER_HOST={shlex.quote(engine.host)}")
         return 0
-    engine = PrivateEngine().engine("")
     config = engine.extra_env["DOCKER_CONFIG"]
     tools = shlex.quote(engine.extra_env["PATH"].split(":")[0])
     print(f"export DOCKER_HOST={shlex.quote(engine.host)}\n"

@@ -18,6 +18,7 @@ from helpers.engine.engine import Engine
 from helpers.errors import CourseError
 from helpers.setup import environment
 from helpers.setup.console import cache_dir, say, step
+from helpers.setup.signals import uninterrupted
 
 FIRST_PORT, PORTS_TRIED = 8888, 20
 START_SECONDS = 60
@@ -57,11 +58,12 @@ def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
         say("stopping JupyterLab")
         return 0
     finally:
-        server.terminate()
-        try:
-            server.wait(15)
-        except subprocess.TimeoutExpired:
-            server.kill()
+        with uninterrupted():
+            server.terminate()
+            try:
+                server.wait(15)
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 def session_env(engine: Engine, token: str) -> dict[str, str]:
@@ -69,7 +71,7 @@ def session_env(engine: Engine, token: str) -> dict[str, str]:
     tools = environment.python().parent
     path = f"{tools}{os.pathsep}{engine.env.get('PATH', '')}"
     first = os.pathsep.join([str(tools), *([str(Path(engine.docker).parent)]
-                                           if engine.kind == "private" else [])])
+                                           if engine.has_course_client else [])])
     return {**engine.env, "JUPYTER_TOKEN": token, "PATH": path, "COURSE_PATH": first}
 
 

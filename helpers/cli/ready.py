@@ -27,6 +27,8 @@ def ready_engine() -> Engine:
     kind = standin.base_image(engine)
     whose = "your own engine" if engine.kind == "own" else "the course's private engine"
     say(f"  ✓  {whose}, version {engine.version}; base image: {kind}")
+    if engine.kind == "own" and engine.has_course_client:
+        say("  !  your docker command is older than the course needs; the course uses its own")
     return engine
 
 

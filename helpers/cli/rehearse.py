@@ -27,9 +27,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from requests.exceptions import RequestException
 
-from helpers.cli import signals, work
+from helpers.cli import work
 from helpers.engine import cleanup
 from helpers.engine.engine import Engine
+from helpers.setup import signals
 from helpers.setup.console import cache_dir, say
 
 CELL_SECONDS = 600
@@ -173,7 +174,7 @@ def _rehearse_one(path: Path, save: bool, engine: Engine) -> bool:
                   f"{said.splitlines()[0]}  (the kernel's own words: {log_file})")
         return False
     finally:
-        signals.meet_like_ctrl_c()      # asyncio has set them back to what Python starts with
+        signals.treat_as_ctrl_c()      # asyncio has set them back to what Python starts with
     if client.stops:      # during the last cell, which ended by itself
         raise KeyboardInterrupt
     end = "\r" if sys.stderr.isatty() else ""

@@ -11,7 +11,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from helpers.engine import find, standin
+from helpers.engine import find, probe, standin
 from helpers.engine.engine import Engine
 from helpers.engine.owner import OWNER_LABEL, owner_id
 from helpers.engine.private import PrivateEngine
@@ -42,7 +42,7 @@ def examine() -> DoctorReport:
 
 def _engine_rows() -> tuple[list[Row], Engine | None]:
     try:
-        engine = find.find_own()
+        engine = find.find_own(install=False)
     except EngineUnavailable as error:
         return [Row("engine", False, f"{error.message} → {error.hint}")], None
     if engine is None:
@@ -55,11 +55,14 @@ def _engine_rows() -> tuple[list[Row], Engine | None]:
         engine = private.engine(answer.version)
     rows = [Row("engine", True, f"{engine.version}, "
                 + ("your own" if engine.kind == "own" else "private, from Debian packages")
+                + f", {probe.image_store(engine.host)} image store"
                 + f", at {engine.host.replace(str(Path.home()), '~')}")]
     for name, command in (("BuildKit", "buildx"), ("Compose", "compose")):
         said = engine.run(command, "version")
         rows.append(Row(name, said.returncode == 0,
-                        (said.stdout or said.stderr).strip().splitlines()[0]))
+                        (said.stdout or said.stderr).strip().splitlines()[0]
+                        + ("; the course's client, yours is older or incomplete"
+                           if engine.kind == "own" and engine.has_course_client else "")))
     base = standin.base_image(engine)
     rows.append(Row("base image", base != "missing",
                     f"{standin.REAL}: {base}" + (f" → {START}" if base == "missing" else "")))

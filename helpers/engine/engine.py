@@ -27,6 +27,17 @@ class Engine:
     extra_env: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def has_course_client(self) -> bool:
+        """Whether the docker command is the one that the course unpacked into its cache folder."""
+        return "DOCKER_CONFIG" in self.extra_env
+
+    @property
+    def major(self) -> int:
+        """The engine's major version, 0 where it names none."""
+        number = self.version.partition(".")[0]
+        return int(number) if number.isdigit() else 0
+
+    @property
     def env(self) -> dict[str, str]:
         """The environment for a child process that is to talk to this engine."""
         return {**os.environ, **self.extra_env, "DOCKER_HOST": self.host,

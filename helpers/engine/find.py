@@ -23,7 +23,8 @@ from helpers.engine.private import PrivateEngine
 from helpers.errors import EngineUnavailable
 
 FLOOR = 23
-BUILDX_FLOOR = (0, 13)
+BUILDX_FLOOR = (0, 14)
+COMPOSE_FLOOR = (2, 0)
 
 
 @cache
@@ -44,11 +45,12 @@ def connect() -> Engine:
     return engine
 
 
-def find_own() -> Engine | None:
+def find_own(*, install: bool = True) -> Engine | None:
     """The user's own engine where one answers, else None.
 
-    Raises EngineUnavailable when there is one that cannot be used: too old, without BuildKit,
-    stopped, or not allowed to this user.
+    With an old client beside it, the course's client tools are used, and with `install` fetched
+    first. Raises EngineUnavailable when there is an engine that can't be used: too old, without
+    BuildKit, stopped, or not allowed to this user.
     """
     private = PrivateEngine()
     explicit = os.environ.get("DOCKER_HOST", "")
@@ -63,7 +65,7 @@ def find_own() -> Engine | None:
                 "sudo usermod -aG docker $USER   (then log out and in again)") from None
         except OSError:
             continue
-        return _usable(host, answer)
+        return _usable(host, answer, install)
     if explicit:
         raise EngineUnavailable(f"DOCKER_HOST is {explicit}, and no engine answers there.",
                                 "Start that engine, or: unset DOCKER_HOST")
@@ -89,8 +91,8 @@ def _candidates() -> Iterator[str]:
             yield f"unix://{path}"
 
 
-def _usable(host: str, answer: probe.Answer) -> Engine:
-    """The engine at `host`, after its version, BuildKit and the two plugins were looked at."""
+def _usable(host: str, answer: probe.Answer, install: bool) -> Engine:
+    """The engine at `host`, after its version, BuildKit and the client were looked at."""
     if not answer.is_docker or not answer.buildkit:
         raise EngineUnavailable(f"The engine at {host} has no BuildKit (Podman's socket has none).",
                                 _install_line())
@@ -99,33 +101,53 @@ def _usable(host: str, answer: probe.Answer) -> Engine:
         raise EngineUnavailable(
             f"The engine at {host} is version {answer.version}; the course needs {FLOOR} or newer.",
             _install_line())
-    client, env = _client()
-    engine = Engine(host, "own", answer.version, client, env)
-    # `--progress=rawjson` came with buildx 0.13; that version's help does not name it.
-    buildx = re.search(r"\bv?(\d+)\.(\d+)", engine.run("buildx", "version").stdout)
-    if not buildx or (int(buildx[1]), int(buildx[2])) < BUILDX_FLOOR:
-        raise EngineUnavailable("The docker command's buildx plugin is missing or older than 0.13.",
-                                "Install docker-buildx-plugin (Debian: docker-buildx), then again.")
-    if engine.run("compose", "version").returncode != 0:
-        raise EngineUnavailable("The docker command's Compose plugin (v2) is missing.",
-                                "Install docker-compose-plugin (Debian: docker-compose).")
-    return engine
+    return Engine(host, "own", answer.version, *find_client(install))
 
 
-def _client() -> tuple[str, dict[str, str]]:
-    """The docker command: the user's; else the private engine's, where that is unpacked."""
+def find_client(install: bool = True) -> tuple[str, dict[str, str]]:
+    """Return the docker command for a user's engine, and what its environment needs besides.
+
+    The user's, if it has the plugins that the course needs; else the course's own, unpacked into
+    the cache folder (the engine is not changed). Raises EngineUnavailable where neither works.
+    """
+    docker = shutil.which("docker")
+    missing = missing_plugin(docker) if docker else "there is no docker command."
+    if docker and missing is None:
+        return docker, {}
     private = PrivateEngine()
-    own = shutil.which("docker")
-    if own and subprocess.run([own, "buildx", "version"], capture_output=True, check=False,
-                              stdin=subprocess.DEVNULL).returncode == 0:
-        return own, {}
-    unpacked = private.root / "usr/bin/docker"
-    if unpacked.is_file() and (private.base / "config/cli-plugins").is_dir():
-        return str(unpacked), dict(private.engine("").extra_env)
-    if own:
-        return own, {}
-    raise EngineUnavailable("An engine answers, but there is no docker command.",
-                            "Install docker-cli with its buildx and compose plugins.")
+    if private.refusal() or not (install or private.root.is_dir()):
+        raise EngineUnavailable(f"A Docker Engine is running, but the docker command can't be "
+                                f"used: {missing}",
+                                "Install docker-cli, docker-buildx-plugin and "
+                                "docker-compose-plugin, then run this command again.")
+    with private.leases.locked():
+        if install:
+            private.install()
+    return private.client()
+
+
+def missing_plugin(docker: str) -> str | None:
+    """Return what this docker command lacks for the course, or None if it has all of it.
+
+    `--progress=rawjson` came with buildx 0.13, the record of a build's lines with 0.14.
+    """
+    def version(plugin: str) -> tuple[int, int] | None:
+        completed = subprocess.run([docker, plugin, "version"], text=True, capture_output=True,
+                                   check=False, stdin=subprocess.DEVNULL)
+        match = re.search(r"\bv?(\d+)\.(\d+)", completed.stdout)
+        return (int(match[1]), int(match[2])) if match and completed.returncode == 0 else None
+
+    buildx, compose = version("buildx"), version("compose")
+    if buildx is None or buildx < BUILDX_FLOOR:
+        return f"its buildx plugin is {_older_than(buildx, BUILDX_FLOOR)}."
+    if compose is None or compose < COMPOSE_FLOOR:
+        return f"its Compose plugin is {_older_than(compose, COMPOSE_FLOOR)}."
+    return None
+
+
+def _older_than(version: tuple[int, int] | None, floor: tuple[int, int]) -> str:
+    words = "missing" if version is None else "version {}.{}".format(*version)
+    return f"{words} (the course needs {floor[0]}.{floor[1]} or newer)"
 
 
 def _unit_exists() -> bool:
@@ -136,4 +158,4 @@ def _unit_exists() -> bool:
 def _install_line() -> str:
     if platform.system() in ("Darwin", "Windows"):
         return "Install Docker Desktop and start it, then the same command again."
-    return "Install Docker Engine 23 or newer with buildx and Compose v2, then again."
+    return "Install Docker Engine 23 or newer with buildx and Compose v2, then run this again."

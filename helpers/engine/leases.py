@@ -5,11 +5,13 @@ A lease whose process is gone counts for nothing. Standard library only, POSIX o
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from helpers.engine.processes import started
+from helpers.setup.lock import file_lock
 
 
 class Leases:
@@ -21,9 +23,7 @@ class Leases:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the one lock under which the engine is started and stopped."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with file_lock(self.folder / ".lock"):
             yield
 
     def take(self, name: str | None = None) -> None:
@@ -32,27 +32,19 @@ class Leases:
         if name:
             (self.folder / name).write_text("")
         else:
-            (self.folder / f"{os.getpid()}.pid").write_text(_started(os.getpid()))
+            (self.folder / f"{os.getpid()}.pid").write_text(started(os.getpid()))
 
     def drop(self, name: str | None = None) -> None:
         """Give the lease back."""
         (self.folder / (name or f"{os.getpid()}.pid")).unlink(missing_ok=True)
 
     def held(self) -> list[str]:
-        """The names of the leases that count; those of dead processes are removed."""
+        """Return the names of the leases that count; remove those of dead processes."""
         names = []
         for file in sorted(self.folder.glob("[!.]*")):
-            dead = file.suffix == ".pid" and _started(int(file.stem)) != file.read_text()
+            dead = file.suffix == ".pid" and started(int(file.stem)) != file.read_text()
             if dead:
                 file.unlink(missing_ok=True)
             else:
                 names.append(file.name)
         return names
-
-
-def _started(pid: int) -> str:
-    """When a process started, in clock ticks since boot (proc(5), field 22); "" if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""

@@ -1,9 +1,9 @@
-"""The private engine: Debian's own engine packages, unpacked and run from the user's cache.
+"""The private engine: Debian's engine packages, unpacked and run from the user's cache folder.
 
-Its data, socket, bridge and pid file are its own, published ports stay on 127.0.0.1, and it ends
-with the last command that uses it. Nothing on the system is installed, and what the daemon changes
-of this machine's network is put back. Linux with Debian packages and the right to be root (or
-sudo). Standard library only.
+It has its own data, containerd, sockets and bridge, publishes ports on 127.0.0.1 alone, and stops
+with the last command that uses it. Nothing is installed on the system, and what the daemon changes
+of this machine's network is restored. Needs Linux with Debian packages and root (or sudo).
+Standard library only.
 """
 
 from __future__ import annotations
@@ -11,27 +11,40 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from helpers.engine import packet_filter, probe
+from helpers.engine import packet_filter, probe, processes
 from helpers.engine.engine import Engine
 from helpers.engine.leases import Leases
-from helpers.errors import EngineUnavailable
+from helpers.errors import CourseError, EngineUnavailable
 from helpers.setup import packages
-from helpers.setup.console import cache_dir, step
+from helpers.setup.console import cache_dir, say, step
+from helpers.setup.signals import uninterrupted
 
-# Bookworm's own engine (20.10) is too old; trixie's needs only libc >= 2.34, but its runc and
-# iptables need a newer one than bookworm has.
+# Each needs libc 2.34 or newer, which Debian 12 has. Its own engine (20.10) is too old.
 NAMED = ("docker.io", "docker-cli", "containerd", "docker-buildx", "docker-compose")
+# The suites to take them from, the newest first, with what each needs besides: Engine 28 keeps
+# its init program in a package of its own.
+SUITES = {"forky": ("tini-static",), "trixie": ()}
+# From the system's own suite: the newer ones need a newer libc.
 SYSTEM = ("runc", "iptables", "iproute2", "mmdebstrap")
+# Changed when the packages above change: the course then replaces what it unpacked before.
+RECIPE = "2"
 START_SECONDS = 60
+# A container gets 10 s to stop, and dockerd waits 15 s for all of them.
+STOP_SECONDS = 30
 STANDING = "engine-start"
+# Published ports stay on this machine, in every network (--ip is the default network's alone).
+LOOPBACK = ("--ip", "127.0.0.1",
+            "--default-network-opt=bridge=com.docker.network.bridge.host_binding_ipv4=127.0.0.1")
 
 
 class PrivateEngine:
@@ -44,13 +57,15 @@ class PrivateEngine:
         self.daemon_args = daemon_args
         self.root = (cache_dir() / "engine") / "root"
         self.host = f"unix://{self.base}/run/docker.sock"
+        # A short name: containerd adds to it, and a socket's path holds 107 bytes.
+        self.containerd = self.base / "run/ctr.sock"
         self.leases = Leases(self.base / "leases")
         self.log = self.base / "dockerd.log"
         self.network_before = self.base / "network-before.json"
 
     # -- what others need to know ---------------------------------------------------------
     def refusal(self) -> str:
-        """Why a private engine cannot be had here, or "" where it can."""
+        """Return why a private engine can't run here, or "" if it can."""
         if platform.system() != "Linux":
             return "a private engine needs Linux"
         if packages.os_codename() not in ("bookworm", "trixie") or not shutil.which("apt-get"):
@@ -60,13 +75,17 @@ class PrivateEngine:
         return ""
 
     def engine(self, version: str) -> Engine:
-        """The engine as the rest of the course uses it."""
+        """Return the engine as the rest of the course uses it."""
+        return Engine(self.host, "private", version, *self.client())
+
+    def client(self) -> tuple[str, dict[str, str]]:
+        """Return the unpacked docker command, and the environment in which it finds its plugins."""
         path = f"{self.root}/usr/bin:{os.environ.get('PATH', '')}"
-        env = {"PATH": path, "DOCKER_CONFIG": str(self.base / "config")}
-        return Engine(self.host, "private", version, str(self.root / "usr/bin/docker"), env)
+        return str(self.root / "usr/bin/docker"), {
+            "PATH": path, "DOCKER_CONFIG": str(self.base / "config")}
 
     def answer(self) -> probe.Answer | None:
-        """What the running engine says, or None when it is not running."""
+        """Return what the running engine says, or None when it is not running."""
         try:
             return probe.ask(self.host)
         except OSError:
@@ -76,14 +95,12 @@ class PrivateEngine:
     def start(self) -> Engine:
         """Start the engine unless it runs, and take a lease on it for this process.
 
-        Raises EngineUnavailable, with the engine's last words, when it does not come up.
+        Raises EngineUnavailable, with the last line of the engine's log, when it does not start.
         """
         with self.leases.locked():
             answer = self.answer()
             if answer is None:
-                if not self.root.is_dir():
-                    with step("Docker Engine from Debian packages, into your cache folder"):
-                        self._install()
+                self.install()
                 with step("starting the private engine"):
                     answer = self._launch()
             self.leases.take()
@@ -91,82 +108,128 @@ class PrivateEngine:
 
     def release(self) -> None:
         """Give this process's lease back; the last one stops the engine."""
-        with self.leases.locked():
+        with uninterrupted(), self.leases.locked():
             self.leases.drop()
             if not self.leases.held():
                 self._halt()
 
     def stop(self) -> list[str]:
         """Drop the standing lease and stop, unless others use it: their leases are returned."""
-        with self.leases.locked():
+        with uninterrupted(), self.leases.locked():
             self.leases.drop(STANDING)
             others = self.leases.held()
             if not others:
                 self._halt()
             return others
 
-    def _install(self) -> None:
-        suite = packages.os_codename()
-        wanted = [f"{name}/trixie" for name in NAMED] + [f"{name}/{suite}" for name in SYSTEM]
-        self.root.parent.mkdir(parents=True, exist_ok=True)
-        packages.unpack(wanted, self.root, suites=sorted({suite, "trixie"}))
+    def install(self) -> None:
+        """Unpack the engine's packages, or replace what an earlier version of the course unpacked.
+
+        Raises CourseError when they can't be downloaded and there are none yet.
+        """
+        made_from = self.root / ".recipe"
+        is_there = self.root.is_dir()
+        if not is_there or not made_from.is_file() or made_from.read_text() != RECIPE:
+            what = "a newer Docker Engine, your images are kept" if is_there else (
+                "Docker Engine from Debian packages, into your cache folder")
+            try:
+                with step(what):
+                    self._unpack()
+            except CourseError as error:
+                if not is_there:
+                    raise
+                say(f"  !  the engine stays as it is for now: {error.message}")
+        plugins = self.base / "config/cli-plugins"
+        plugins.mkdir(parents=True, exist_ok=True)
+        for plugin in (self.root / "usr/libexec/docker/cli-plugins").iterdir():
+            _link(plugins / plugin.name, plugin)
+
+    def _unpack(self) -> None:
+        system = packages.os_codename()
+        fresh, old = self.root.with_name("root.new"), self.root.with_name("root.old")
+        for suite, more in SUITES.items():
+            names = [f"{name}/{suite}" for name in (*NAMED, *more)]
+            names += [f"{name}/{system}" for name in SYSTEM]
+            try:
+                packages.unpack(names, fresh, suites=sorted({system, suite}))
+                break
+            except packages.NotResolvable:
+                if suite == list(SUITES)[-1]:
+                    raise
+        (fresh / ".recipe").write_text(RECIPE)
+        shutil.rmtree(old, ignore_errors=True)
+        if self.root.is_dir():
+            self.root.rename(old)
+        fresh.rename(self.root)
+        shutil.rmtree(old, ignore_errors=True)
 
     def _launch(self) -> probe.Answer:
-        for folder in ("run", "config/cli-plugins", "bin"):
+        # One that is still stopping would take the new one's files away; wait for its end.
+        wait_until(lambda: not self._daemons(), STOP_SECONDS)
+        self._end_leftovers()
+        for folder in ("run", "bin"):
             (self.base / folder).mkdir(parents=True, exist_ok=True)
-        for plugin in (self.root / "usr/libexec/docker/cli-plugins").iterdir():
-            _link(self.base / "config/cli-plugins" / plugin.name, plugin)
         env = self._daemon_env()
         self._link_iptables(env)
         self._make_bridge(env)
         packet_filter.remember(self.network_before, self._network_tool)
         (self.base / "run/docker.pid").unlink(missing_ok=True)
-        command = [*as_root(env), "dockerd", "--host", self.host,
-                   "--data-root", str(self.base / "data"), "--exec-root", str(self.base / "exec"),
-                   "--pidfile", str(self.base / "run/docker.pid"),
-                   "--bridge", self.bridge, "--ip", "127.0.0.1", "--group", str(os.getgid()),
-                   *self.daemon_args]
-        with self.log.open("wb") as log:
-            daemon = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log,
-                                      stderr=log, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            answer = self.answer()
-            if answer:
-                return answer
-            if daemon.poll() is not None:
-                break
-            time.sleep(0.1)
+        self._start_process(self._containerd_command(), self.base / "containerd.log")
+        daemon = self._start_process(
+            ["dockerd", "--host", self.host, "--containerd", str(self.containerd),
+             "--data-root", str(self.base / "data"), "--exec-root", str(self.base / "exec"),
+             "--pidfile", str(self.base / "run/docker.pid"), "--bridge", self.bridge, *LOOPBACK,
+             "--group", str(os.getgid()), *self.daemon_args], self.log)
+        wait_until(lambda: self.answer() is not None or daemon.poll() is not None, START_SECONDS)
+        if answer := self.answer():
+            return answer
         self._halt()
-        words = [line for line in self.log.read_text(errors="replace").splitlines() if line]
-        raise EngineUnavailable("The private engine did not come up. Its last words: "
-                                + (words[-1][-300:] if words else "none"),
-                                f"The whole log: {self.log}")
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line]
+        raise EngineUnavailable("The private engine did not start. Its log ends with: "
+                                + (lines[-1][-300:] if lines else "nothing"),
+                                f"Read the whole log: {self.log}")
+
+    def _containerd_command(self) -> list[str]:
+        """Return the command line of a containerd of its own.
+
+        dockerd would use one that it finds at the system's default address, and with it the
+        containers of another Docker. The folders are those that dockerd would give it.
+        """
+        config = self.base / "run/containerd.toml"
+        config.write_text('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+        return ["containerd", "--config", str(config), "--address", str(self.containerd),
+                "--root", str(self.base / "data/containerd/daemon"),
+                "--state", str(self.base / "exec/containerd/daemon")]
+
+    def _start_process(self, command: list[str], log: Path) -> subprocess.Popen[bytes]:
+        env = self._daemon_env()
+        with log.open("wb") as output:
+            return subprocess.Popen([*as_root(env), *command], env=env, stdin=subprocess.DEVNULL,
+                                    stdout=output, stderr=output, start_new_session=True)
 
     def _halt(self) -> None:
-        """Stop the daemon, which may have ended by itself, and put this machine's network back."""
+        """Stop the daemon and all that it started, and restore this machine's network."""
         bridges = [self.bridge]
-        pid = self._daemon()
-        if pid:
-            with suppress(OSError):      # it does not answer: its networks' bridges stay
-                bridges += probe.bridges(self.host)
-            if not _end(pid):
-                return
-        elif not self.network_before.exists():
+        with suppress(OSError):      # it does not answer: its networks' bridges stay
+            bridges += probe.bridges(self.host)
+        for pid in self._daemons():
+            _end(pid)
+        self._end_leftovers()
+        if self._daemons() or not self.network_before.exists():
             return
-        self._end_orphans()
         for bridge in bridges:      # a network's own is made again with the engine
             self._network_tool(["ip", "link", "del", bridge])
         packet_filter.put_back(self.network_before, bridges, self._network_tool)
 
-    def _daemon(self) -> int | None:
-        try:
-            pid = int((self.base / "run/docker.pid").read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
-        except (OSError, ValueError):
-            return None
-        # Without our folder in its command the pid is somebody else's by now.
-        return pid if str(self.base) in command else None
+    def _daemons(self) -> list[int]:
+        """Return the ids of this engine's dockerd: one, or a second one that is still stopping."""
+        return list(self._processes("dockerd", self.host))
+
+    def _processes(self, name: str, argument: str) -> Iterator[int]:
+        for pid in processes.all_pids():
+            command = processes.command_line(pid)
+            if command and Path(command[0]).name == name and argument in command:
+                yield pid
 
     def _network_tool(self, command: list[str]) -> str:
         """Run `ip`, `iptables` or another with the right to change the network; what it printed."""
@@ -174,19 +237,27 @@ class PrivateEngine:
         return subprocess.run([*as_root(env), *command], env=env, text=True, capture_output=True,
                               check=False, stdin=subprocess.DEVNULL).stdout
 
-    def _end_orphans(self) -> None:
-        """End what a stopped engine leaves: dockerd goes without the RUN that BuildKit was
-        running, and that process keeps its overlay mounted."""
+    def _end_leftovers(self) -> None:
+        """End containerd, and what a daemon that was killed left: containers, a RUN that BuildKit
+        was running, and mounts."""
+        for shim in self._processes("containerd-shim-runc-v2", str(self.containerd)):
+            for _ in range(100):      # a shim collects what its container started
+                for child in (left := processes.children(shim)):
+                    _kill(child, signal.SIGKILL)
+                if not left:
+                    break
+                time.sleep(0.02)
+            _end(shim)
+        for pid in self._processes("containerd", str(self.containerd)):
+            _end(pid)
         data = str(self.base / "data")
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                mounted = (process / "mountinfo").read_text().split("\n", 1)[0]
-            except OSError:
-                continue
-            if f"upperdir={data}/" in mounted and " / / " in mounted:
-                _kill(int(process.name), signal.SIGKILL)
-        time.sleep(0.1)
-        for point in reversed(_mounts_of_an_engine(data)):
+        for pid in processes.all_pids():
+            with suppress(OSError):
+                mounted = _unescape(Path(f"/proc/{pid}/mountinfo").read_text().split("\n", 1)[0])
+                if f"upperdir={data}/" in mounted and " / / " in mounted:
+                    _kill(pid, signal.SIGKILL)
+                    wait_until(lambda pid=pid: processes.has_exited(pid), 5)
+        for point in reversed(_mounts_under(data, str(self.base / "exec"))):
             _quiet([*as_root({}), "umount", "--lazy", point], dict(os.environ))
 
     # -- parts ----------------------------------------------------------------------------
@@ -227,15 +298,31 @@ class PrivateEngine:
                                         "Start as root, or with the right to use sudo.")
 
 
-def _mounts_of_an_engine(data: str) -> list[str]:
-    """The mount points under an engine's data folder, and the folder itself where dockerd has
+def _mounts_under(*folders: str) -> list[str]:
+    """Return the mount points in an engine's folders, and a folder itself where dockerd has
     mounted it on itself (a killed one does not undo that); not a disk that the user mounted."""
-    found = []
+    points = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        _, _, _, root, point, *_ = line.split()
-        if point.startswith(f"{data}/") or (point == data and point.endswith(root)):
-            found.append(point)
-    return found
+        root, point = map(_unescape, line.split()[3:5])
+        if any(point.startswith(f"{folder}/") or (point == folder and point.endswith(root))
+               for folder in folders):
+            points.append(point)
+    return points
+
+
+def _unescape(text: str) -> str:
+    """Return text of mountinfo as it was: it writes a space as \\040 (proc(5))."""
+    return re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition is true, at most `seconds`; return whether it is."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def as_root(env: dict[str, str]) -> list[str]:
@@ -259,24 +346,12 @@ def _kill(pid: int, sig: signal.Signals) -> None:
 
 
 def _end(pid: int) -> bool:
-    """End a process, at first politely; whether it has ended."""
-    for sig, seconds in ((signal.SIGTERM, 30), (signal.SIGKILL, 5)):
-        _kill(pid, sig)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if _gone(pid):
-                return True
-            time.sleep(0.05)
+    """Terminate a process, and kill it if it does not end; return whether it has ended."""
+    for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5)):
+        _kill(pid, number)
+        if wait_until(lambda: processes.has_exited(pid), seconds):
+            return True
     return False
-
-
-def _gone(pid: int) -> bool:
-    """Whether a process has ended; a zombie, which its parent has not collected, has."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state == "Z"
 
 
 def _quiet(command: list[str], env: dict[str, str]) -> bool:

@@ -61,6 +61,26 @@ def bridges(host: str, timeout: float = 5) -> list[str]:
             for network in _read(host, body) if network["Driver"] == "bridge"]
 
 
+def image_store(host: str, timeout: float = 5) -> str:
+    """Return how the engine at `host` keeps images: "containerd" or "classic".
+
+    Raises OSError when nothing answers. Source: GET /info, DriverStatus.
+    """
+    _, body = _get(host, "/info", timeout)
+    status = dict(_read(host, body).get("DriverStatus") or ())
+    return "containerd" if "containerd" in status.get("driver-type", "") else "classic"
+
+
+def inspect_image(host: str, name: str, timeout: float = 5) -> dict[str, Any] | None:
+    """Return what the engine at `host` knows of an image, or None if it has no such image.
+
+    Raises OSError when nothing answers. Source: GET /images/NAME/json.
+    """
+    _, body = _get(host, f"/images/{name}/json", timeout)
+    image: dict[str, Any] = _read(host, body)
+    return image if "Id" in image else None
+
+
 def _get(host: str, path: str, timeout: float) -> tuple[Message, bytes]:
     parts = urlsplit(host)
     if parts.scheme == "unix":

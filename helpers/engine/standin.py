@@ -10,17 +10,19 @@ Standard library only. Source: mmdebstrap(1), docker import, BuildKit's named co
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from helpers.engine import probe
 from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine, as_root
 from helpers.errors import CourseError
 from helpers.setup import packages
 from helpers.setup.console import cache_dir
+from helpers.setup.lock import file_lock
 
 REAL = "python:3.13-slim"
 STANDIN = "dockercourse/python-standin:3.13"
@@ -30,12 +32,11 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def base_image(engine: Engine) -> str:
-    """Which base image builds on this engine get: "real", "stand-in", or "missing"."""
-    template = f'{{{{index .Config.Labels "{STANDIN_LABEL}"}}}}'
-    label = engine.run("image", "inspect", "--format", template, REAL)
-    if label.returncode == 0:
-        return "stand-in" if label.stdout.strip() else "real"
-    if engine.run("image", "inspect", STANDIN).returncode == 0 and engine.kind == "own":
+    """Return which base image builds on this engine get: "real", "stand-in", or "missing"."""
+    real = probe.inspect_image(engine.host, REAL)
+    if real:
+        return "stand-in" if STANDIN_LABEL in (real["Config"].get("Labels") or {}) else "real"
+    if engine.kind == "own" and probe.inspect_image(engine.host, STANDIN):
         return "stand-in"
     return "missing"
 
@@ -55,30 +56,38 @@ def ensure_base_image(engine: Engine, say: Callable[[str], None] = lambda text: 
                 return "real"
         except subprocess.TimeoutExpired:
             pass
-    if not _tarball().is_file():
-        say(f"{REAL} cannot be pulled: making a stand-in from Debian packages")
-        _make_tarball()
+    with file_lock(_tarball().with_suffix(".lock")):      # two first starts make it once
+        if not _tarball().is_file():
+            say(f"{REAL} cannot be pulled: making a stand-in from Debian packages")
+            _make_tarball()
     _import(engine)
     return "stand-in"
 
 
 def named_contexts(engine: Engine, dockerfile_text: str) -> list[str]:
-    """The `--build-context` arguments by which a build finds the stand-in; [] where not needed."""
-    if engine.kind == "private" or not re.search(rf"(?im)^\s*FROM\s.*{re.escape(REAL)}\b",
-                                                 dockerfile_text):
-        return []
-    if image_for(engine, REAL) == REAL:
+    """Return the `--build-context` arguments by which a build finds the stand-in, if it needs it.
+
+    A stand-in that somebody removed (`docker system prune -a`) is first loaded again (3 s).
+    """
+    if REAL.partition(":")[0] not in dockerfile_text or image_for(engine, REAL) == REAL:
         return []
     return ["--build-context", f"{REAL}=docker-image://{STANDIN}"]
 
 
 def image_for(engine: Engine, image: str) -> str:
-    """The image to run where `image` was asked for: the stand-in where only that is there."""
-    if image != REAL or engine.kind == "private":
+    """Return the image to run where `image` was asked for: the stand-in where only that is there.
+
+    A stand-in that somebody removed is first loaded again. Of an engine that has stopped, docker
+    itself says so.
+    """
+    if image != REAL:
         return image
-    if engine.run("image", "inspect", REAL).returncode == 0:
-        return REAL
-    return STANDIN if engine.run("image", "inspect", STANDIN).returncode == 0 else REAL
+    with suppress(OSError):
+        if base_image(engine) == "missing" and _tarball().is_file():
+            _import(engine)
+        if engine.kind == "own" and not probe.inspect_image(engine.host, REAL):
+            return STANDIN if probe.inspect_image(engine.host, STANDIN) else REAL
+    return REAL
 
 
 def _tarball() -> Path:

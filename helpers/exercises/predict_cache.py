@@ -6,17 +6,16 @@ and compares each step. Must not know a widget or a notebook.
 
 from __future__ import annotations
 
-import re
-
+from helpers.engine.build.dockerfile import STEP_KEYWORDS, parse
 from helpers.exercises.frame import Check, Exercise, Task
 from helpers.exercises.prediction import Answers, Prediction, Progress, unanswered
 from helpers.experiments.caching import DOCKERFILES, compare_orders, find_app
+from helpers.results.build import short
 from helpers.results.caching import EDITED, OrderExperiment, PhaseResult, StepSamples
 
 TASK_ID = "04-predict-the-cache"
 APP, EDIT = "flask-app", "app.py"
 ANSWERS = ("cached", "rebuilt")
-STEP = re.compile(r"\s*(RUN|COPY|ADD|WORKDIR)\s", re.IGNORECASE)
 
 
 def task() -> Task:
@@ -36,10 +35,9 @@ def start() -> Answers:
 
 
 def steps(dockerfile: str) -> list[str]:
-    """The instructions of a Dockerfile that are build steps, without FROM, in its order."""
-    lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
-    joined = re.sub(r"\\[ \t]*\n", " ", "\n".join(lines))
-    return [" ".join(line.split()) for line in joined.splitlines() if STEP.match(line)]
+    """Return the instructions of a Dockerfile that are build steps, without FROM, in its order."""
+    return [short(instruction.text, width=200) for instruction in parse(dockerfile).instructions
+            if instruction.keyword in STEP_KEYWORDS]
 
 
 def measure(on_progress: Progress) -> OrderExperiment:
@@ -51,7 +49,7 @@ def compare(order: str, predicted: dict[str, str | None],
             measured: OrderExperiment) -> list[Check]:
     """A check for each step of one order, with the reason where the prediction was wrong."""
     phase = measured.order(order).phase(EDITED)
-    found = {" ".join(step.instruction.split()): step for step in phase.counted}
+    found = {short(step.instruction, width=200): step for step in phase.counted}
     checks = []
     for instruction, answer in predicted.items():
         name = f"{order}: {instruction}"

@@ -23,7 +23,7 @@ from helpers.engine.build import build_image
 from helpers.engine.find import connect
 from helpers.engine.owner import CHECKOUT
 from helpers.errors import CourseError
-from helpers.results.build import BuildReport, BuildStep
+from helpers.results.build import BuildReport
 from helpers.results.caching import (
     COLD,
     COPY_FIRST,
@@ -99,31 +99,16 @@ def compare_orders(app: str | Path = "flask-app", edit: str | None = "app.py", r
 
 def summarise(phase: str, reports: list[BuildReport], names: BuildReport) -> PhaseResult:
     """One kind of build over all runs, its steps called as in the build `names` (seconds)."""
-    builds = [single_steps(report) for report in reports]
-    named_steps = single_steps(names)
-    if any(len(steps) != len(named_steps) for steps in builds):
+    builds = [report.steps for report in reports]
+    if any(len(steps) != len(names.steps) for steps in builds):
         raise CourseError("The runs reported different build steps, so they cannot be compared.",
                           "Run the experiment again while nothing else changes the app.")
     runs = list(zip(*builds, strict=True))
     return PhaseResult(phase, tuple(
         StepSamples(named.instruction, tuple(step.cached for step in steps),
                     tuple(step.seconds for step in steps))
-        for named, steps in zip(named_steps, runs, strict=True)),
+        for named, steps in zip(names.steps, runs, strict=True)),
         tuple(report.seconds for report in reports))
-
-
-def single_steps(report: BuildReport) -> list[BuildStep]:
-    """A build's steps, each once: work shared with another build going on is reported twice.
-
-    Of two reports of one step the one that was rebuilt counts.
-    """
-    found: dict[tuple[int, str, int], BuildStep] = {}
-    for step in report.steps:
-        key = (step.line, step.stage, step.number) if step.line or step.number else (
-            0, "", -len(found) - 1)
-        if key not in found or (found[key].cached and not step.cached):
-            found[key] = step
-    return list(found.values())
 
 
 def find_app(app: str | Path) -> Path:

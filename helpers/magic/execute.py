@@ -105,10 +105,10 @@ def run(plan: Plan, options: Options, engine: Engine) -> Ended:
             stdin.seek(0)
             argv = [engine.docker, *_compose_args(plan, project)]
             grace = 14.0      # Compose gives each container ten seconds to stop
-        if plan.build:
+        elif plan.build:
             plan = _with_contexts(plan, engine)
             argv = [engine.docker, *plan.args]
-        if engine.kind == "own" and plan.subcommand[-1:] in {("run",), ("create",)}:
+        elif plan.subcommand[-1:] in {("run",), ("create",)}:
             plan = _with_image(plan, engine)
             argv = [engine.docker, *plan.args]
         if plan.foreground_run:
@@ -170,11 +170,14 @@ def _stop_container(cidfile: Path, engine: Engine) -> None:
 
 def _contexts(engine: Engine, dockerfile: Path) -> list[str]:
     """`--build-context` arguments for base images that only a stand-in can give."""
-    if engine.kind != "own" or not dockerfile.is_file():
+    if not dockerfile.is_file():
         return []
+    from helpers.engine.build.run import check_stages
     from helpers.engine.standin import named_contexts
 
-    return named_contexts(engine, dockerfile.read_text(encoding="utf-8", errors="replace"))
+    text = dockerfile.read_text(encoding="utf-8-sig", errors="replace")
+    check_stages(engine, text)
+    return named_contexts(engine, text)
 
 
 def _with_contexts(plan: Plan, engine: Engine) -> Plan:
@@ -222,7 +225,7 @@ def _adapt(project: dict[str, Any], engine: Engine) -> None:
             _label(build)
             file = Path(build.get("context", "."), build.get("dockerfile", "Dockerfile"))
             for argument in _contexts(engine, file):
-                name, equals, value = argument.removeprefix("--build-context=").partition("=")
+                name, equals, value = argument.partition("=")
                 if equals:
                     build.setdefault("additional_contexts", {}).setdefault(name, value)
         for port in service.get("ports", []) if engine.kind == "own" else []:

@@ -7,26 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from helpers.results.columns import columns
+
 
 @dataclass(frozen=True)
 class BuildStep:
-    """One step BuildKit reported: FROM, RUN, COPY, ADD or WORKDIR (seconds, bytes)."""
+    """One step BuildKit reported: FROM, RUN, COPY, ADD or WORKDIR, and its time in seconds.
+
+    `label` is what BuildKit prints, such as "[2/5]" or "[build 2/5]"; `line` is 0 where unknown.
+    """
 
     instruction: str
     seconds: float
     cached: bool
-    size_bytes: int | None
-    number: int = 0
-    total: int = 0
-    stage: str = ""
+    label: str = ""
     line: int = 0
-
-    @property
-    def label(self) -> str:
-        """The step's name as BuildKit prints it, such as ``[2/5]`` or ``[build 2/5]``."""
-        return f"[{self.stage} {self.number}/{self.total}]" if self.stage else (
-            f"[{self.number}/{self.total}]"
-        )
 
     @property
     def is_from(self) -> bool:
@@ -43,63 +38,38 @@ class BuildStep:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """A finished build: the image, the whole time in seconds, and each step."""
+    """A finished build: the image, the whole time in seconds, and each step.
+
+    `rows` has the Dockerfile's order: the steps, and as text what is no step (configuration).
+    """
 
     image_id: str
     tags: tuple[str, ...]
     seconds: float
-    steps: tuple[BuildStep, ...]
-    config: tuple[str, ...] = ()
-    config_lines: tuple[int, ...] = ()
+    rows: tuple[BuildStep | str, ...]
+
+    @property
+    def steps(self) -> tuple[BuildStep, ...]:
+        """The build steps."""
+        return tuple(row for row in self.rows if isinstance(row, BuildStep))
+
+    @property
+    def config(self) -> tuple[str, ...]:
+        """The instructions that are no build step, as written."""
+        return tuple(row for row in self.rows if isinstance(row, str))
 
     @property
     def all_cached(self) -> bool:
         """Whether every step but FROM was a cache hit."""
         return all(step.cached for step in self.steps if not step.is_from)
 
-    def rows(self) -> tuple[BuildStep | str, ...]:
-        """Steps and configuration instructions (plain strings) in Dockerfile order."""
-        lines = self.config_lines or (10**9,) * len(self.config)
-        keyed: list[tuple[int, int, BuildStep | str]] = [
-            (step.line, i, step) for i, step in enumerate(self.steps)
-        ]
-        start = len(keyed)
-        keyed += [
-            (line, start + i, text)
-            for i, (line, text) in enumerate(zip(lines, self.config, strict=True))
-        ]
-        return tuple(row for _, _, row in sorted(keyed, key=lambda item: item[:2]))
-
     def text(self) -> str:
-        """The report as a plain table; times in seconds, sizes in decimal units."""
-        cells = [("step", "instruction", "cache", "seconds", "size")]
-        for row in self.rows():
-            if isinstance(row, str):
-                cells.append(("", short(row), beside(row), "", ""))
-            else:
-                cells.append(
-                    (
-                        row.label,
-                        short(row.instruction),
-                        row.outcome,
-                        f"{row.seconds:.1f}",
-                        human_size(row.size_bytes),
-                    )
-                )
-        widths = [max(len(line[i]) for line in cells) for i in range(5)]
-        table = [
-            "  ".join(
-                (
-                    line[0].ljust(widths[0]),
-                    line[1].ljust(widths[1]),
-                    line[2].ljust(widths[2]),
-                    line[3].rjust(widths[3]),
-                    line[4].rjust(widths[4]),
-                )
-            ).rstrip()
-            for line in cells
-        ]
-        return "\n".join([*table, "", self.summary()])
+        """The report as a plain table; times in seconds."""
+        table = [("step", "instruction", "cache", "seconds")]
+        for row in self.rows:
+            table.append(("", short(row), beside(row), "") if isinstance(row, str) else (
+                row.label, short(row.instruction), row.outcome, f"{row.seconds:7.1f}"))
+        return f"{columns(table)}\n\n{self.summary()}"
 
     def summary(self) -> str:
         """One sentence: the tag, how many steps were cached, and the time in seconds."""
@@ -110,8 +80,11 @@ class BuildReport:
 
 
 def beside(instruction: str) -> str:
-    """What an instruction without a build step of its own does, in a word or three."""
-    return "starts a stage" if instruction[:4].upper() == "FROM" else "configuration"
+    """Return what an instruction without a build step of its own does, in a few words."""
+    keyword = instruction.split(None, 1)[0].upper()
+    if keyword in ("RUN", "COPY", "ADD", "WORKDIR"):
+        return "shared with another stage"
+    return "starts a stage" if keyword == "FROM" else "configuration"
 
 
 def human_size(size: int | None) -> str:

@@ -17,12 +17,17 @@ from functools import cache
 from pathlib import Path
 
 from helpers.errors import CourseError
+from helpers.setup.lock import file_lock
 
 # apt used by anybody, beside the system's own state.
 UNLOCKED = {"Dir::Cache::pkgcache": "", "Dir::Cache::srcpkgcache": "",
             "Acquire::Languages": "none", "Acquire::Retries": "3", "APT::Sandbox::User": "root",
             "Debug::NoLocking": "1"}
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+class NotResolvable(CourseError):
+    """Packages that apt can't install together on this system."""
 
 
 def os_codename() -> str:
@@ -67,11 +72,16 @@ def _main_source(*options: str) -> str:
 def unpack(packages: Sequence[str], into: Path, *, suites: Sequence[str]) -> Path:
     """Download `packages` ("name/suite") with what they need and unpack them; return the root.
 
-    Done once: the folder is moved into place when it is whole. Raises CourseError when a package
-    cannot be had.
+    Done once: the folder is moved into place when it is complete. Raises NotResolvable when apt
+    can't install them together here, CourseError when a download fails.
     """
-    if into.is_dir():
-        return into
+    with file_lock(into.with_name(f"{into.name}.lock")):
+        if not into.is_dir():
+            _unpack(packages, into, suites)
+    return into
+
+
+def _unpack(packages: Sequence[str], into: Path, suites: Sequence[str]) -> None:
     work = into.with_name(into.name + ".part")
     shutil.rmtree(work, ignore_errors=True)
     for folder in ("lists/partial", "archives/partial", "root"):
@@ -89,14 +99,18 @@ def unpack(packages: Sequence[str], into: Path, *, suites: Sequence[str]) -> Pat
         "Dir::Etc::preferences": preferences, "Dir::Etc::preferencesparts": "/dev/null",
         "Dir::State::lists": work / "lists", "Dir::Cache::archives": work / "archives"})]
     _run([*apt, "update"])
-    _run([*apt, "install", "--download-only", "--no-install-recommends", "--yes", *packages])
+    install = [*apt, "install", "--no-install-recommends", "--yes", *packages]
+    try:
+        _run([*install, "--simulate"])
+    except CourseError as error:
+        raise NotResolvable(error.message, error.hint) from None
+    _run([*install, "--download-only"])
     for archive in sorted((work / "archives").glob("*.deb")):
         _run(["dpkg-deb", "--extract", str(archive), str(work / "root")])
     shutil.rmtree(work / "archives")
     shutil.rmtree(work / "lists")
     (work / "root").rename(into)
     shutil.rmtree(work)
-    return into
 
 
 def _options(settings: Mapping[str, str | Path]) -> list[str]:

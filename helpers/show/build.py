@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from helpers.results.build import BuildReport, BuildStep, beside, human_size, short
+from helpers.results.build import BuildReport, BuildStep, beside, short
 
 _CELL = "padding:4px 10px;border-bottom:1px solid #d0d0d0;text-align:left;vertical-align:top;"
 _NUMBER = _CELL + "text-align:right;font-variant-numeric:tabular-nums;"
@@ -37,7 +37,7 @@ def progress() -> Iterator[Callable[[str], None]]:
 def build_html(report: BuildReport) -> str:
     """The report as an HTML table with a caption; times in seconds."""
     rows = "".join(
-        _config_row(row) if isinstance(row, str) else _step_row(row) for row in report.rows()
+        _config_row(row) if isinstance(row, str) else _step_row(row) for row in report.rows
     )
     heads = "".join(
         f'<th scope="col" style="{style}">{name}</th>'
@@ -46,7 +46,6 @@ def build_html(report: BuildReport) -> str:
             ("instruction", _CELL),
             ("cache", _CELL),
             ("seconds", _NUMBER),
-            ("size", _NUMBER),
         )
     )
     return (
@@ -66,8 +65,7 @@ def _step_row(step: BuildStep) -> str:
         'style="color:#1a1a1a;background:transparent">'
         f"{html.escape(short(step.instruction, 80))}</code></td>"
         f'<td style="{_CELL}{weight}white-space:nowrap">{mark}</td>'
-        f'<td style="{_NUMBER}">{step.seconds:.1f}</td>'
-        f'<td style="{_NUMBER}white-space:nowrap">{human_size(step.size_bytes)}</td></tr>'
+        f'<td style="{_NUMBER}">{step.seconds:.1f}</td></tr>'
     )
 
 
@@ -76,7 +74,7 @@ def _config_row(instruction: str) -> str:
         f'<tr><td style="{_CELL}"></td><td style="{_CELL}">'
         '<code style="color:#4a4a4a;background:transparent">'
         f"{html.escape(short(instruction, 80))}</code></td>"
-        f'<td style="{_CELL}color:#4a4a4a" colspan="3">{beside(instruction)}</td></tr>'
+        f'<td style="{_CELL}color:#4a4a4a" colspan="2">{beside(instruction)}</td></tr>'
     )
 
 

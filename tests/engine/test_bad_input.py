@@ -132,7 +132,7 @@ def test_arguments_of_the_wrong_kind(cell: Notebook) -> None:
     for call in ('build_image(None, tag="x")', 'build_image(".", tag=None)',
                  'build_image(".", tag="x", dockerfile=7)',
                  'build_image(".", tag="x", build_args=["a"])'):
-        assert "For instance: build_image" in cell.fails(call)
+        assert "For example: build_image" in cell.fails(call)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -24,6 +24,11 @@ INSTALL = {
     None: ("every step cached", "every step cached"),
 }
 
+@pytest.fixture
+def engine(each_engine: Engine) -> Engine:
+    """Each test here runs on both image stores."""
+    return each_engine
+
 
 def fingerprint(folder: Path) -> str:
     return hashlib.sha256(b"".join(

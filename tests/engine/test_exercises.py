@@ -11,6 +11,14 @@ from helpers.results.caching import COPY_FIRST, REQUIREMENTS_FIRST
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine")]
 
+
+@pytest.fixture
+def engine(each_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Each answer is graded on both image stores."""
+    monkeypatch.setattr("helpers.experiments.caching.connect", lambda: each_engine)
+    return each_engine
+
+
 INSTALL = "RUN pip install --no-cache-dir -r requirements.txt"
 REBUILT = {COPY_FIRST: {"COPY . .", INSTALL}, REQUIREMENTS_FIRST: {"COPY . ."}}
 

@@ -12,12 +12,19 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import helpers.engine.find
+from helpers.engine.engine import Engine
 from helpers.engine.owner import OWNER_LABEL, owner_id
+from helpers.engine.standin import image_for
 from helpers.errors import CourseError
 from helpers.magic import DockerCommandFailed, DockerCommandStopped, load
 
 pytestmark = pytest.mark.engine
 BASE = "python:3.13-slim"
+
+@pytest.fixture
+def engine(each_engine: Engine) -> Engine:
+    """Each test here runs on both image stores."""
+    return each_engine
 
 
 @pytest.fixture
@@ -192,7 +199,7 @@ def test_on_a_users_own_engine(engine, cell, name, tmp_path, capsys, monkeypatch
     own = dataclasses.replace(engine, kind="own")
     monkeypatch.setattr(helpers.engine.find, "connect", lambda: own)
     monkeypatch.setattr("helpers.engine.standin.named_contexts", lambda engine, text: [
-        "--build-context", f"not-to-be-had:1=docker-image://{BASE}"])
+        "--build-context", f"not-to-be-had:1=docker-image://{image_for(engine, BASE)}"])
     folder = tmp_path / name
     folder.mkdir()
     folder.joinpath("Dockerfile").write_text("FROM not-to-be-had:1\nCMD [\"sleep\", \"600\"]\n")

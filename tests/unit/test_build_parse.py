@@ -1,4 +1,4 @@
-"""Reading BuildKit's progress: messages, steps, borrowed labels, failures and the tables."""
+"""A build's report and its failures, from messages made here; and how both are drawn."""
 
 from __future__ import annotations
 
@@ -10,122 +10,160 @@ from types import SimpleNamespace
 import ipywidgets
 import pytest
 
-from helpers.engine.build import Progress, failure, locate, messages, report
-from helpers.engine.dockerfile import parse
+from helpers.engine.build.dockerfile import parse
+from helpers.engine.build.failure import BuildFailed, explain
+from helpers.engine.build.progress import BuildProgress, read_messages
+from helpers.engine.build.provenance import BuildRecord
+from helpers.engine.build.report import make_report
 from helpers.results.build import BuildReport, BuildStep, human_size, short
 from helpers.show.build import RENDERERS, progress
 
 TEXT = "FROM python:3.13-slim\nENV A=1\nRUN pip install x\nCOPY . .\nCMD c\n"
-T = "2026-01-02T03:04:{:09.6f}123Z"
+TIME = "2026-01-02T03:04:{:09.6f}123Z"
 
 
-def vertex(name: str, *intervals: tuple[float, float], cached=False, error="", digest=""):
-    digest = digest or name
-    return [{"vertexes": [{"digest": digest, "name": name, "started": T.format(a),
-                           "completed": T.format(b), "cached": cached, "error": error}]}
+def vertex(name: str, *intervals: tuple[float, float], cached: bool = False, error: str = ""):
+    """Messages about a vertex, whose digest here is its name."""
+    return [{"vertexes": [{"digest": name, "name": name, "started": TIME.format(a),
+                           "completed": TIME.format(b), "cached": cached, "error": error}]}
             for a, b in intervals]
 
 
-def heard(*groups) -> Progress:
-    found = Progress()
+def progress_of(*groups) -> BuildProgress:
+    made = BuildProgress()
     for group in groups:
         for message in group:
-            found.apply(message)
-    return found
+            made.apply(message)
+    return made
 
 
 @pytest.mark.parametrize("indent", [None, 2])
 def test_messages_on_one_line_or_many(indent):
-    said = [{"vertexes": [{"digest": "a", "name": "n"}]}, {"logs": []}]
-    stream = "\n".join(json.dumps(m, indent=indent) for m in said)
+    expected = [{"vertexes": [{"digest": "a", "name": "n"}]}, {"logs": []}]
+    stream = "\n".join(json.dumps(m, indent=indent) for m in expected)
     text: list[str] = []
     lines = ["WARNING: first\n", *(stream + "\n").splitlines(True), "ERROR: last\n", "{not json}\n"]
-    assert list(messages(iter(lines), text)) == said
+    assert list(read_messages(iter(lines), text)) == expected
     assert text == ["WARNING: first", "ERROR: last", "{not json}"]
 
 
-def test_seconds_are_the_sum_of_intervals_told_once():
-    found = heard(vertex("[1/2] X", (1, 2), (1, 2), (5, 5.5)))
-    assert found.vertexes["[1/2] X"].seconds == pytest.approx(1.5)
+def test_seconds_are_the_sum_of_intervals():
+    progress = progress_of(vertex("[1/2] X", (1, 2), (1, 2), (5, 5.5)))
+    assert progress.vertexes["[1/2] X"].seconds == pytest.approx(1.5)
 
 
 def test_a_vertex_that_never_ended_counts_nothing():
-    found = Progress()
-    message = {"vertexes": [{"digest": "a", "name": "[2/3] RUN x", "started": T.format(1)}]}
-    assert found.apply(message) == "[2/3] RUN x"
-    assert found.vertexes["a"].seconds == 0
+    progress = BuildProgress()
+    message = {"vertexes": [{"digest": "a", "name": "[2/3] RUN x", "started": TIME.format(1)}]}
+    assert progress.apply(message) == "[2/3] RUN x"
+    assert progress.vertexes["a"].seconds == 0
 
 
-def make_report(*groups) -> BuildReport:
-    return report(heard(*groups), parse(TEXT), "t", 1.0, "sha256:1", [])
+def report_of(text: str, lines: dict[str, tuple[int, ...]], *groups,
+              target: str = "") -> BuildReport:
+    return make_report(progress_of(*groups), parse(text), BuildRecord("sha256:1", lines), tag="t",
+                       seconds=1.0, target=target)
 
 
-def test_report_is_in_dockerfile_order_with_the_written_text():
-    made = make_report(
+def test_report_is_in_dockerfile_order():
+    base = "[1/3] FROM docker.io/library/python:3.13-slim@sha256:0"
+    report = report_of(
+        TEXT, {base: (1,), "[2/3] RUN pip install x": (3,), "[3/3] COPY . .": (4,),
+               "[internal] load build context": ()},
         vertex("[3/3] COPY . .", (4, 5)),
         vertex("[2/3] RUN pip install x", (2, 3), cached=True),
-        vertex("[internal] load build context", (1, 2)),
-        vertex("[1/3] FROM docker.io/library/python:3.13-slim@sha256:0", (1, 2)),
-    )
-    assert [s.instruction for s in made.steps] == [
+        vertex("[internal] load build context", (1, 2)), vertex(base, (1, 2)))
+    assert [s.instruction for s in report.steps] == [
         "FROM python:3.13-slim", "RUN pip install x", "COPY . ."]
-    assert [s.cached for s in made.steps] == [False, True, False]
-    assert made.config == ("ENV A=1", "CMD c")
-    assert [r if isinstance(r, str) else r.number for r in made.rows()] == [
-        1, "ENV A=1", 2, 3, "CMD c"]
-    assert not made.all_cached
+    assert [s.cached for s in report.steps] == [False, True, False]
+    assert report.config == ("ENV A=1", "CMD c")
+    assert [r if isinstance(r, str) else r.label for r in report.rows] == [
+        "[1/3]", "ENV A=1", "[2/3]", "[3/3]", "CMD c"]
+    assert not report.all_cached
 
 
-def test_a_borrowed_label_is_put_right():
-    """BuildKit names a step that two builds share as the first of them did."""
-    made = make_report(
-        vertex("[1/9] FROM docker.io/library/python:3.13-slim", (1, 2)),
-        vertex("[other 7/8] RUN pip install x", (2, 3), cached=True),
-        vertex("[3/3] COPY . .", (4, 5), cached=True),
-    )
-    assert [(s.label, s.line) for s in made.steps] == [("[1/3]", 1), ("[2/3]", 3), ("[3/3]", 4)]
-    assert made.all_cached
+def test_a_label_borrowed_from_another_build_is_shown_as_it_is():
+    """BuildKit names a step that two builds share as the first of them did; its line is ours."""
+    report = report_of(TEXT, {"[other 7/8] RUN pip install x": (3,)},
+                       vertex("[other 7/8] RUN pip install x", (2, 3), cached=True))
+    assert [(s.label, s.line, s.instruction) for s in report.steps] == [
+        ("[other 7/8]", 3, "RUN pip install x")]
 
 
-def test_a_shared_base_is_the_first_stage_s():
-    read = parse("FROM x AS a\nRUN a\nFROM x\nRUN b\nCOPY --from=a a a\n")
-    found = heard(vertex("[stage-1 1/3] FROM docker.io/library/x", (1, 2)),
-                  vertex("[a 2/2] RUN a", (1, 2)), vertex("[stage-1 2/3] RUN b", (1, 2)))
-    places = [place for place, _ in locate(found, read)]
-    assert (places[0].stage, places[0].number, places[0].total) == ("a", 1, 2)
+def test_a_base_image_from_a_named_context_is_the_first_from_without_a_line():
+    context = "[context x] dockercourse/python-standin:3.13"
+    text = "FROM x AS unused\nRUN no\nFROM x AS a\nENV A=1\nFROM a\nRUN b\n"
+    report = report_of(text, {"[stage-2 1/1] RUN b": (6,), context: ()},
+                       vertex("[context x] load metadata for docker.io/x", (1, 2)),
+                       vertex(context, (1, 2), cached=True),
+                       vertex("[stage-2 1/1] RUN b", (1, 2)))
+    assert [(s.label, s.line) for s in report.steps] == [("[context x]", 3),
+                                                         ("[stage-2 1/1]", 6)]
+    assert report.config == ("ENV A=1", "FROM a")
 
 
-def test_sizes_follow_the_final_stage():
-    read = parse("FROM x AS a\nRUN a\nFROM a\nARG B\nRUN b\nCMD c\n")
-    history = [{"CreatedBy": "CMD c", "Size": 0}, {"CreatedBy": "RUN |1 B= b", "Size": 7},
-               {"CreatedBy": "ARG B", "Size": 0}, {"CreatedBy": "RUN a", "Size": 5},
-               {"CreatedBy": "import", "Size": 100}]
-    found = heard(vertex("[a 1/2] FROM docker.io/library/x", (1, 2)),
-                  vertex("[a 2/2] RUN a", (1, 2)), vertex("[stage-1 1/1] RUN b", (1, 2)))
-    made = report(found, read, "t", 1.0, "i", history)
-    assert [s.size_bytes for s in made.steps] == [100, 5, 7]
+def test_padded_labels_lose_their_padding():
+    report = report_of("FROM x\nRUN a\n", {"[stage-0  2/12] RUN a": (2,)},
+                       vertex("[stage-0  2/12] RUN a", (1, 2)))
+    assert report.steps[0].label == "[stage-0 2/12]"
+    report = report_of("FROM x\nRUN a\n", {"[ 2/12] RUN a": (2,)},
+                       vertex("[ 2/12] RUN a", (1, 2)))
+    assert report.steps[0].label == "[2/12]"
 
 
-def failed(text: str, name: str, error: str, tail: str = "", output: bytes = b""):
-    found = heard(vertex(name, (1, 2), error=error)) if name else Progress()
+def test_a_buildx_without_a_record_gets_buildkits_own_names():
+    progress = progress_of(vertex("[ 2/10] RUN a", (1, 2)), vertex("[10/10] COPY b c", (1, 2)),
+                           vertex("[ 1/10] FROM docker.io/library/x", (1, 2)),
+                           vertex("exporting to image", (1, 2)))
+    report = make_report(progress, parse(TEXT), BuildRecord("sha256:1", has_lines=False), tag="t",
+                         seconds=1.0)
+    assert [(s.label, s.instruction) for s in report.steps] == [
+        ("[1/10]", "FROM docker.io/library/x"), ("[2/10]", "RUN a"), ("[10/10]", "COPY b c")]
+
+
+def failed(name: str, error: str, tail: str = "", output: bytes = b"") -> BuildFailed:
+    progress = progress_of(vertex(name, (1, 2), error=error)) if name else BuildProgress()
     if output:
         data = base64.b64encode(output).decode()
-        found.apply({"logs": [{"vertex": name, "data": data}]})
-    found.text += tail.splitlines()
-    return failure(found, parse(text), "Dockerfile")
+        progress.apply({"logs": [{"vertex": name, "data": data}]})
+    progress.text += tail.splitlines()
+    return explain(progress, "Dockerfile")
+
+
+SOURCE = """Dockerfile:3
+--------------------
+   2 |     ENV A=1
+   3 | >>> RUN pip install x && \\
+   4 | >>>   true
+   5 |     COPY . .
+--------------------
+ERROR: failed to build: failed to solve: process did not complete"""
 
 
 def test_a_failing_command_shows_its_last_lines():
     many = "".join(f"line {n}\n" for n in range(40)).encode() + b"\x1b[31mred\x1b[0m\n"
-    caught = failed(TEXT, "[2/3] RUN pip install x", 'process "x" did not complete successfully: '
-                    "exit code: 9", "Dockerfile:3\n----\nERROR: failed to solve", many)
-    assert caught.line == 3 and caught.instruction == "RUN pip install x"
-    assert len(caught.output) == 10 and caught.output[-1] == "red"
-    assert "exit code 9" in str(caught) and "| line 39" in str(caught)
+    error = failed("[2/3] RUN pip install x", 'process "x" did not complete successfully: '
+                   "exit code: 9", SOURCE, many)
+    assert error.line == 3 and error.instruction == "RUN pip install x && \\\n  true"
+    assert len(error.output) == 10 and error.output[-1] == "red"
+    assert "exit code 9" in str(error) and "| line 39" in str(error)
+    assert "line 3: RUN pip install x && true" in str(error)
+
+
+def test_a_command_that_printed_nothing_is_not_said_to_have():
+    error = failed("[2/3] RUN false", "x did not complete successfully: exit code: 1", SOURCE)
+    assert "printed nothing" in error.hint and "|" not in error.message.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("code", "expected"), [
+    (127, "command not found"), (126, "not executable"), (137, "ran out of memory")])
+def test_exit_codes_are_explained(code, expected):
+    error = failed("[2/3] RUN x", f"x did not complete successfully: exit code: {code}", SOURCE)
+    assert expected in str(error) and f"exit code {code} (" in str(error)
 
 
 @pytest.mark.parametrize(
-    ("name", "error", "tail", "said"),
+    ("name", "error", "tail", "expected"),
     [
         ("[2/3] RUN pip install x", "write /x: no space left on device", "", "disk is full"),
         ("", "", "ERROR: failed to receive status: rpc error: code = Unavailable desc = error "
@@ -133,35 +171,37 @@ def test_a_failing_command_shows_its_last_lines():
         ("", "", "ERROR: Cannot connect to the Docker daemon at unix:///x. Is it running?",
          "stopped answering"),
         ("", "", "docker: 'buildx' is not a docker command.", "no buildx plugin"),
-        ("[internal] load metadata for docker.io/library/nope:2", "pull access denied", "",
-         "base image 'nope:2'"),
-        ("", "", "ERROR: failed to solve: something new", "something new"),
+        ("[internal] load metadata for docker.io/library/nope:2", "pull access denied",
+         "ERROR: failed to solve: nope:2: failed to resolve source metadata for "
+         "docker.io/library/nope:2: pull access denied", "base image 'nope:2'"),
+        ("", "", "ERROR: failed to build: failed to solve: something new", "something new"),
+        ("", "", "", "no reason"),
     ],
 )
-def test_causes(name, error, tail, said):
-    caught = failed(TEXT, name, error, tail)
-    assert said in str(caught)
-    assert caught.hint
+def test_causes(name, error, tail, expected):
+    caught = failed(name, error, tail)
+    assert expected in str(caught)
+    assert caught.hint and "line None" not in str(caught)
 
 
-def test_a_stopped_engine_outweighs_what_the_step_said():
-    found = heard(vertex("[2/3] RUN pip install x", (1, 2),
-                         error="x did not complete successfully: exit code: 137"))
-    caught = failure(found, parse(TEXT), "Dockerfile", engine_answers=False)
-    assert "stopped answering" in str(caught) and "exit code" not in str(caught)
+def test_a_stopped_engine_outweighs_what_the_step_reported():
+    progress = progress_of(vertex("[2/3] RUN pip install x", (1, 2),
+                                  error="x did not complete successfully: exit code: 137"))
+    error = explain(progress, "Dockerfile", engine_answers=False)
+    assert "stopped answering" in str(error) and "exit code" not in str(error)
 
 
 REPORT = BuildReport("sha256:1", ("app",), 1.25, (
-    BuildStep("FROM python:3.13-slim", 0.0, True, 125_300_000, 1, 3, "", 1),
-    BuildStep("RUN a && \\\n  # note\n  b <c>", 1.2, False, 2_000, 2, 3, "", 3),
-    BuildStep("COPY . .", 0.0, True, None, 3, 3, "", 6)), ("ENV A=1",), (2,))
+    BuildStep("FROM python:3.13-slim", 0.0, True, "[1/3]", 1), "ENV A=1",
+    BuildStep("RUN a && \\\n  # note\n  b <c>", 1.2, False, "[2/3]", 3),
+    BuildStep("COPY . .", 0.0, True, "[3/3]", 6)))
 
 
 def test_the_table_in_text_and_html_says_the_same():
     bundle = RENDERERS[BuildReport](REPORT)
     for form in (bundle["text/plain"], bundle["text/html"]):
         for words in ("[2/3]", "RUN a &amp;&amp; b" if "<table" in form else "RUN a && b",
-                      "rebuilt", "cached", "base image", "125.3 MB", "configuration", "1.2"):
+                      "rebuilt", "cached", "base image", "configuration", "1.2"):
             assert words in form, words
         assert form.index("FROM") < form.index("ENV A=1") < form.index("COPY")
     assert "<c>" not in bundle["text/html"]

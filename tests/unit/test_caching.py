@@ -183,11 +183,3 @@ def test_a_missing_second_dockerfile_is_said(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM x\n")
     with pytest.raises(CourseError, match="copy-first"):
         caching.find_app(tmp_path)
-
-
-def test_a_step_reported_twice_counts_once_and_as_rebuilt() -> None:
-    twice = BuildReport("", (), 1.0, (
-        BuildStep(FROM, 0, True, None, 1, 3, "", 1), BuildStep(RUN, 0, True, None, 2, 3, "", 2),
-        BuildStep(RUN, 0.7, False, None, 2, 3, "", 2), BuildStep(COPY, 0, True, None, 3, 3, "", 3)))
-    assert [(step.instruction, step.cached) for step in caching.single_steps(twice)] == [
-        (FROM, True), (RUN, False), (COPY, True)]

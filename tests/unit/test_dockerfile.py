@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.engine.dockerfile import parse
+from helpers.engine.build.dockerfile import parse
 
 
 def lines_of(text: str) -> list[tuple[str, int, int]]:
@@ -15,7 +15,10 @@ def test_instructions_have_lines_and_stages():
     text = "ARG A=1\nFROM x AS one\nRUN a\n\nFROM one\nCOPY --from=one /a /b\nCMD b\n"
     assert lines_of(text) == [("ARG", 1, -1), ("FROM", 2, 0), ("RUN", 3, 0), ("FROM", 5, 1),
                               ("COPY", 6, 1), ("CMD", 7, 1)]
-    assert [(s.name, s.base) for s in parse(text).stages] == [("one", "x"), ("", "one")]
+    parsed = parse(text)
+    assert [start.line for start in parsed.stages] == [2, 5]
+    assert (parsed.parent(0), parsed.parent(1)) == (None, 0)
+    assert (parsed.starts_from_image(0), parsed.starts_from_image(1)) == (True, False)
 
 
 def test_continuations_keep_the_text_as_written():
@@ -67,22 +70,20 @@ def test_lower_case_is_read_and_kept():
     found = parse("from X as Base\nrun a\n")
     assert [i.keyword for i in found.instructions] == ["FROM", "RUN"]
     assert found.instructions[1].text == "run a"
-    assert found.stages[0].name == "base"
+    assert found.find_stage("BASE") == 0
 
 
-def test_steps_count_from_the_end():
-    text = "FROM x AS one\nENV A=1\nRUN a\nFROM one\nWORKDIR /b\nENV B=1\nCOPY c d\n"
-    read = parse(text)
-    assert read.step("one", 1, 2).text == "FROM x AS one"
-    assert read.step("one", 2, 2).text == "RUN a"
-    assert read.step("stage-1", 1, 2).text == "WORKDIR /b"
-    assert read.step("stage-1", 2, 2).text == "COPY c d"
-    assert read.step("nowhere", 1, 1) is None
-    assert parse("FROM x\nRUN a\n").step("", 2, 2).text == "RUN a"
+def test_stages_are_found_by_name_or_number():
+    parsed = parse("FROM x AS one\nFROM 0 AS two\nFROM two\nFROM scratch\n")
+    assert (parsed.find_stage("two"), parsed.find_stage("0"), parsed.find_stage("none")) == (1, 0,
+                                                                                           None)
+    assert [parsed.parent(stage) for stage in range(4)] == [None, 0, 1, None]
+    assert not parsed.starts_from_image(3)
 
 
 def test_platform_flag_is_no_base():
-    assert parse("FROM --platform=linux/amd64 x AS y\n").stages[0].base == "x"
+    parsed = parse("FROM x AS a\nFROM --platform=linux/amd64 a AS y\n")
+    assert parsed.parent(1) == 0 and parsed.find_stage("y") == 1
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment", "\\", "FROM", "<<EOF\n"])
