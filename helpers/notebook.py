@@ -14,6 +14,7 @@ from requests.exceptions import RequestException
 
 from helpers.engine import build, cleanup, find
 from helpers.engine.doctor import examine
+from helpers.engine.owner import name_taken
 from helpers.engine.vm import guests
 from helpers.errors import CourseError, EngineUnavailable
 from helpers.experiments import caching, footprint, isolation, startup
@@ -60,6 +61,9 @@ def build_image(context: str | Path, *, tag: str, dockerfile: str | Path | None 
     Raises BuildFailed for an error in the Dockerfile, CourseError for one in the arguments,
     Stopped on Ctrl-C.
     """
+    taken = name_taken(find.connect().host, str(tag))
+    if taken:
+        print(f"{taken} This build takes over the name.")
     with _plainly("the build"), progress() as running:
         return build.build_image(context, tag=tag, dockerfile=dockerfile, build_args=build_args,
                                  no_cache=no_cache, on_progress=running)
@@ -139,7 +143,11 @@ def layers(image: str) -> ImageLayers:
     Raises CourseError where there is no such image, Stopped on Ctrl-C.
     """
     with _plainly("reading the image"):
-        return layer_reader.layers(image)
+        result = layer_reader.layers(image)
+        taken = name_taken(find.connect().host, image)
+    if taken:
+        print(f"{taken} Build it here to look at your own.")
+    return result
 
 
 def doctor() -> DoctorReport:
@@ -155,6 +163,6 @@ def clean_up() -> None:
     """
     with _plainly("cleaning up"):
         engine = find.connect()
-        cleanup.clean(engine, tools=False)
+        cleanup.clean(engine, tools=False, all_sessions=False)
         left = cleanup.count_ours(engine)
     print(f"left of the course on this engine: {left or 'nothing'}")

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from helpers.engine import standin
+from helpers.engine.cleanup import is_ours
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
-from helpers.engine.owner import OWNER_LABEL, owner_id
+from helpers.engine.owner import OWNER_LABEL
 from helpers.engine.private import PrivateEngine, as_root
 
 # A shell that starts the suite in the background has it ignore Ctrl-C, and all that it starts.
@@ -46,29 +47,30 @@ def each_engine(request: pytest.FixtureRequest) -> Engine:
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def engine(private_engine: Engine) -> Engine:
     """The engine of a test; a module that has to pass on both overrides it with `each_engine`."""
     return private_engine
 
 
-def not_of_another_checkout(engine: Engine) -> set[str]:
-    """The ids of containers, and of images without an owner: what a test may have left.
+def left_by_tests(engine: Engine) -> set[str]:
+    """The ids of containers, and of images without an owner, that a test may have left.
 
-    What carries another checkout's label is somebody else's work on the same engine.
+    What another checkout, or another running notebook of this one, is using is not counted.
     """
     containers = engine.client.containers.list(all=True, ignore_removed=True)
     images = engine.client.images.list(all=True)
-    return ({c.id for c in containers if c.labels.get(OWNER_LABEL, owner_id()) == owner_id()}
+    return ({c.id for c in containers
+             if OWNER_LABEL not in c.labels or is_ours(c.labels, all_sessions=False)}
             | {i.id for i in images if OWNER_LABEL not in i.labels})
 
 
 @pytest.fixture
 def leaves_nothing(engine: Engine) -> Iterator[None]:
     """After the test there is no container, and no image without a label, more than before it."""
-    before = not_of_another_checkout(engine)
+    before = left_by_tests(engine)
     yield
-    assert not_of_another_checkout(engine) == before
+    assert left_by_tests(engine) == before
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from helpers.engine.owner import CHECKOUT
 from helpers.errors import CourseError
 from helpers.setup import signals
 from helpers.setup.console import say
@@ -20,6 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; every error a user can cause is one message and exit code 2."""
     args = _parser().parse_args(argv)
     signals.treat_as_ctrl_c()
+    # Whatever this command starts imports this checkout's helpers, also in a shared environment.
+    paths = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     try:
         return args.run(args)
     except CourseError as error:

@@ -132,10 +132,10 @@ class _Client(NotebookClient):
 
 
 def _clear(engine: Engine) -> None:
-    """Remove what a chapter that never reached its last cell made."""
+    """Remove what a chapter that never reached its last cell made; its kernel has ended."""
     # An engine that has stopped cannot be cleared; the chapter's first cell does it next time.
     with suppress(DockerException, RequestException, OSError):
-        cleanup.clean(engine, tools=False)
+        cleanup.clean(engine, tools=False, all_sessions=False)
 
 
 def _rehearse_one(path: Path, save: bool, engine: Engine) -> bool:

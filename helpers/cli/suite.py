@@ -27,6 +27,7 @@ def run_suite(pytest_args: Sequence[str]) -> int:
     paths = [] if any(Path(arg.partition("::")[0]).exists() for arg in pytest_args) else [
         "tests", "notebooks"]
     command = [str(environment.python()), "-m", "pytest", "--nbval", "--nbval-current-env",
+               "--nbval-sanitize-with=tests/notebooks/sanitize.cfg",
                f"--nbval-cell-timeout={CELL_SECONDS}", f"--junitxml={artifacts / 'junit.xml'}",
                *paths, *pytest_args]
     code = subprocess.run(command, cwd=CHECKOUT, env=env, check=False).returncode

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from helpers.engine import find, probe, standin
 from helpers.engine.engine import Engine
-from helpers.engine.owner import OWNER_LABEL, owner_id
+from helpers.engine.owner import labels
 from helpers.engine.private import PrivateEngine
 from helpers.engine.vm import accelerator
 from helpers.errors import EngineUnavailable
@@ -29,7 +29,8 @@ def examine() -> DoctorReport:
     """Look at Python, engine, plugins, base image, disk, ports and accelerator."""
     rows = [Row("Python", True, f"{platform.python_version()}"),
             Row("environment", environment.is_ready(),
-                "made from the lock" if environment.is_ready() else f"not made yet: {START}")]
+                "made from the lock" if environment.is_ready()
+                else f"missing, outdated or of another folder: {START}")]
     engine_rows, engine = _engine_rows()
     rows += engine_rows
     free = shutil.disk_usage(Path.home()).free
@@ -72,7 +73,7 @@ def _engine_rows() -> tuple[list[Row], Engine | None]:
 
 
 def _run_row(engine: Engine) -> Row:
-    done = engine.run("run", "--rm", "--label", f"{OWNER_LABEL}={owner_id()}",
+    done = engine.run("run", "--rm", *(f"--label={k}={v}" for k, v in labels().items()),
                       standin.image_for(engine, standin.REAL), "python", "-c", "print('hello')")
     good = done.returncode == 0 and done.stdout.strip() == "hello"
     return Row("a container runs", good,

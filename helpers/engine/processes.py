@@ -30,9 +30,14 @@ def has_exited(pid: int) -> bool:
     return not fields or fields[0] == "Z"
 
 
+def parent(pid: int) -> int:
+    """Return the id of the process that started a process, 0 when it is gone."""
+    return int((_stat(pid) or ["", "0"])[1])
+
+
 def children(pid: int) -> list[int]:
     """Return the ids of the processes that a process has started itself."""
-    return [other for other in all_pids() if (_stat(other) or ["", ""])[1] == str(pid)]
+    return [other for other in all_pids() if parent(other) == pid]
 
 
 def command_line(pid: int) -> list[str]:

@@ -97,14 +97,32 @@ def read_image(stream: Iterable[bytes], image: str, image_id: str = "") -> Image
 
 
 def clean_instruction(created_by: str, comment: str = "") -> str:
-    """An instruction as the Dockerfile had it, from what the image's history says."""
+    """Return an instruction as the Dockerfile had it, from what the image's history says.
+
+    Engines write lists in Go's notation: `EXPOSE [5000/tcp]` (before Engine 28
+    `map[5000/tcp:{}]`) and `CMD ["flask" "run"]`.
+    """
     text = created_by.strip().removesuffix("# buildkit").rstrip()
     if not text:
         return f"({comment.strip()})" if comment.strip() else "(no instruction recorded)"
     nop = re.match(r"/bin/sh -c #\(nop\)\s*(.*)", text, re.DOTALL)
-    if nop:
-        return nop.group(1)
-    return re.sub(r"^(?:RUN )?(?:\|\d+ .*?)?/bin/sh -c ", "RUN ", text, count=1, flags=re.DOTALL)
+    text = nop[1] if nop else re.sub(r"^(?:RUN )?(?:\|\d+ .*?)?/bin/(?:ba)?sh -c ", "RUN ", text,
+                                     count=1, flags=re.DOTALL)
+    keyword, _, rest = text.partition(" ")
+    listed = re.fullmatch(r"(?:map)?\[(.*)\]", rest)
+    if keyword == "EXPOSE" and listed:
+        ports = re.findall(r"[\d-]+/\w+", listed[1])
+        return f"EXPOSE {' '.join(port.removesuffix('/tcp') for port in ports)}"
+    if keyword == "VOLUME" and listed and '"' not in rest:
+        return f"VOLUME {listed[1]}"
+    if keyword == "SHELL" and listed and '"' not in rest:
+        return f"SHELL {json.dumps(listed[1].split())}"
+    if keyword in ("CMD", "ENTRYPOINT") and listed:
+        words = re.findall(r'"(?:[^"\\]|\\.)*"', listed[1])
+        shell_form = re.fullmatch(r'"/bin/(ba)?sh" "-c"', " ".join(words[:2])) and len(words) == 3
+        rest = json.loads(words[2], strict=False) if shell_form else f"[{', '.join(words)}]"
+        return f"{keyword} {rest}"
+    return text
 
 
 @dataclass

@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from helpers.engine import probe
 from helpers.engine.engine import Engine
-from helpers.engine.owner import OWNER_LABEL, labels
+from helpers.engine.owner import OWNER_LABEL, labels, name_taken
 from helpers.errors import CourseError
 from helpers.magic.child import Ended, stream
 from helpers.magic.parse import Options, Plan
@@ -95,6 +96,9 @@ def run(plan: Plan, options: Options, engine: Engine) -> Ended:
     cwd = str(Path.cwd())
     env = {**engine.env, "DOCKER_BUILDKIT": "1", "DOCKER_CLI_HINTS": "false", "PWD": cwd}
     _label_volumes(plan, engine)
+    for image in plan.build.tags if plan.build else [plan.image] if plan.image else []:
+        if taken := name_taken(engine.host, image):
+            _note(f"{taken} {'This build takes over the name.' if plan.build else ''}".rstrip())
     with ExitStack() as stack:
         argv, stdin, stop_more, grace = [engine.docker, *plan.args], None, lambda: None, 3.0
         if plan.compose:
@@ -105,11 +109,14 @@ def run(plan: Plan, options: Options, engine: Engine) -> Ended:
             stdin.seek(0)
             argv = [engine.docker, *_compose_args(plan, project)]
             grace = 14.0      # Compose gives each container ten seconds to stop
+            running = _running(engine, project)
         elif plan.build:
             plan = _with_contexts(plan, engine)
             argv = [engine.docker, *plan.args]
         elif plan.subcommand[-1:] in {("run",), ("create",)}:
             plan = _with_image(plan, engine)
+            if engine.kind == "own" and plan.publish_all:
+                plan = _with_loopback(plan, engine)
             argv = [engine.docker, *plan.args]
         if plan.foreground_run:
             file = Path(plan.cidfile or "cid")
@@ -125,6 +132,9 @@ def run(plan: Plan, options: Options, engine: Engine) -> Ended:
                            grace_seconds=grace, stop_more=stop_more)
             if ended.why != "exit":
                 stop_more()
+                if plan.compose:      # a Ctrl-C that came before Compose listened for one
+                    for container in _running(engine, project) - running:
+                        engine.run("stop", container)
         except FileNotFoundError:
             raise CourseError("There is no docker command on this machine",
                               "Type: python3 -m helpers doctor") from None
@@ -187,6 +197,17 @@ def _with_contexts(plan: Plan, engine: Engine) -> Plan:
     return replace(plan.with_args(extra), rewritten=True) if extra else plan
 
 
+def _with_loopback(plan: Plan, engine: Engine) -> Plan:
+    """The same plan with a `-p` on 127.0.0.1 for each port that `-P` would publish everywhere.
+
+    A port that has a `-p` is left alone by `-P`.
+    """
+    found = probe.inspect_image(engine.host, plan.image) or {"Config": {}}
+    ports = dict.fromkeys([*plan.exposed, *(found["Config"].get("ExposedPorts") or ())])
+    extra = [word for port in ports for word in ("-p", f"127.0.0.1::{port}")]
+    return replace(plan.with_args(extra), rewritten=True) if extra else plan
+
+
 def _with_image(plan: Plan, engine: Engine) -> Plan:
     """The same plan with the stand-in where only that can give the base image."""
     from helpers.engine.standin import REAL, image_for
@@ -235,6 +256,13 @@ def _adapt(project: dict[str, Any], engine: Engine) -> None:
         for name, found in project.get(kind, {}).items():
             if not (found or {}).get("external"):
                 project[kind][name] = _label(found or {})
+
+
+def _running(engine: Engine, project: Mapping[str, Any]) -> set[str]:
+    """The ids of the project's containers that run."""
+    listed = engine.run("ps", "-q", "--no-trunc", "--filter",
+                        f"label=com.docker.compose.project={project['name']}")
+    return set(listed.stdout.split())
 
 
 def _label(thing: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass, replace
 
 from helpers.engine.engine import Engine
-from helpers.engine.owner import OWNER_LABEL, owner_id
+from helpers.engine.owner import labels
 from helpers.errors import CourseError
 from helpers.magic.words import TERMINAL, Words, split_commands
 
@@ -59,6 +59,9 @@ class Plan:
     insert_at: int = 0               # where an option of the subcommand may be put
     foreground_run: bool = False     # `docker run` without -d
     cidfile: str | None = None       # as the student gave it
+    image: str = ""                  # of run and create
+    publish_all: bool = False        # -P: every port that the image or --expose names
+    exposed: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()    # named by -v, which the engine would make without a label
     build: BuildInputs | None = None
     compose: Compose | None = None
@@ -76,10 +79,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """Where a build finds its Dockerfile; `dockerfile` is None for the context's own."""
+    """Where a build finds its Dockerfile (None: the context's own), and the tags it sets."""
 
     context: str
     dockerfile: str | None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -220,11 +224,11 @@ def _plan(command: Words, engine: Engine) -> Plan:
         if subcommand[-1] in ("build", "b"):
             flags, positional, _ = scan(list(args), BUILD_SWITCHES, mixed=True)
             file = next((f.value for f in flags if f.name in ("-f", "--file")), None)
-            result = replace(result, build=BuildInputs(positional[-1] if positional else ".", file))
+            tags = tuple(f.value or "" for f in flags if f.name in ("-t", "--tag"))
+            result = replace(result, build=BuildInputs(
+                positional[-1] if positional else ".", file, tags))
         result = replace(result, labelled=True)
-        if not any(word.split("=")[:2] == [OWNER_LABEL, owner_id()] or
-                   word == f"--label={OWNER_LABEL}={owner_id()}" for word in args):
-            result = result.with_args(["--label", f"{OWNER_LABEL}={owner_id()}"])
+        result = result.with_args([f"--label={name}={value}" for name, value in labels().items()])
     return result
 
 
@@ -242,7 +246,7 @@ def _container_plan(result: Plan, args: list[str], engine: Engine) -> Plan:
     """Refuses a terminal session; finds -d and --cidfile; keeps ports on loopback."""
     name = result.subcommand[-1]
     switches = {"-a", "-i", "--attach", "--interactive"} if name == "start" else RUN_SWITCHES
-    flags, _, _ = scan(args, switches)
+    flags, positional, _ = scan(args, switches)
     detached = _detached(flags)
     if name != "create":
         _refuse_terminal(result.typed, flags, detached)
@@ -254,6 +258,9 @@ def _container_plan(result: Plan, args: list[str], engine: Engine) -> Plan:
     return replace(result, args=whole, rewritten=whole != result.args,
                    volumes=volumes if name in PUBLISHING else (),
                    foreground_run=name == "run" and not detached,
+                   image=positional[0] if positional and name in PUBLISHING else "",
+                   publish_all=any(f.name in ("-P", "--publish-all") for f in flags),
+                   exposed=tuple(f.value or "" for f in flags if f.name == "--expose"),
                    cidfile=next((f.value for f in flags if f.name == "--cidfile"), None))
 
 
@@ -270,16 +277,20 @@ def _refuse_terminal(typed: str, flags: list[_Flag], detached: bool) -> None:
 
 
 def _loopback(args: list[str], flags: list[_Flag]) -> list[str]:
-    """Published ports without an address get 127.0.0.1."""
+    """Give 127.0.0.1 to published ports that name no address."""
     changed = list(args)
     for flag in flags:
         if flag.name not in ("-p", "--publish") or not flag.value:
             continue
         ports = flag.value
-        if re.fullmatch(r"[\d-]+(:[\d-]+)?(/\w+)?", ports):
+        if "=" in ports:      # docker run knows the long form too, but no address in it
+            fields = dict(field.partition("=")[::2] for field in ports.split(","))
+            ports = (f"{fields.get('published', '')}:{fields.get('target', '')}"
+                     f"/{fields.get('protocol', 'tcp')}")
+        if re.fullmatch(r"([\d-]*:)?[\d-]+(/\w+)?", ports):
             address = "127.0.0.1:" if ":" in ports else "127.0.0.1::"
             word = changed[flag.value_at]
-            changed[flag.value_at] = word[:len(word) - len(ports)] + address + ports
+            changed[flag.value_at] = word[:len(word) - len(flag.value)] + address + ports
     return changed
 
 

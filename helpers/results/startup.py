@@ -20,6 +20,8 @@ CONTAINER_MOMENTS = (CREATED, STARTED, FIRST_OUTPUT, FIRST_ANSWER, EXITED, REMOV
 VM_MOMENTS = (FIRMWARE, KERNEL, FIRST_OUTPUT, FIRST_ANSWER, REMOVED)
 IN_A_TERMINAL = "docker run -p 127.0.0.1::80 dockercourse/small-server; docker rm -f NAME"
 READY = (FIRST_OUTPUT, FIRST_ANSWER)
+# Less than this factor apart is "about the same": a busy machine can swap the two.
+FAR_APART = 2.0
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,15 @@ class StartupComparison:
         return self.median_seconds(kind, moment) / self.median_seconds(CONTAINER, moment)
 
     def facts(self) -> str:
-        """Who was first at each kind of ready, by the medians of this run."""
+        """Who was first at each kind of ready, by medians that are at least twofold apart."""
         lines = []
         for kind in self.kinds[1:] if CONTAINER in self.kinds else ():
             for moment in READY:
-                first = self.median_seconds(CONTAINER, moment) < self.median_seconds(kind, moment)
-                lines.append(f"{moment}: the {'container' if first else kind} came before "
-                             f"the {kind if first else 'container'}")
+                ratio = self.ratio(kind, moment)
+                first, second = (CONTAINER, kind) if ratio > 1 else (kind, CONTAINER)
+                close = 1 / FAR_APART < ratio < FAR_APART
+                lines.append(f"{moment}: the {first} and the {second} came at about the same time"
+                             if close else f"{moment}: the {first} came before the {second}")
         return "\n".join(lines)
 
     def headline(self) -> str:

@@ -1,7 +1,7 @@
 """The Python environment of this checkout: `.venv`, made from the lock, or a conda environment.
 
-A stamp with the lock's hash is written last, so that a half-made `.venv` is told from a whole
-one and made again. Knows nothing of Docker. Standard library only.
+A stamp with the lock's hash and this folder is written last, so that a `.venv` that is half made,
+outdated or another folder's is made again. Knows nothing of Docker. Standard library only.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def python() -> Path:
 
 
 def is_ready() -> bool:
-    """Whether the environment is whole and made from today's lock."""
+    """Whether the environment is complete, and made for this folder from today's lock."""
     return _stamp_path().is_file() and _stamp_path().read_text() == _stamp()
 
 
 def ensure() -> Path:
-    """Make the environment if it is missing, half made or of an older lock; return its python.
+    """Make the environment unless it is ready; return its python.
 
     Raises CourseError, with the line to type, when Python cannot make one.
     """
@@ -53,7 +53,7 @@ def ensure() -> Path:
     if not _in_conda():
         if not is_inside():      # never take away the environment this very process runs in
             if VENV.exists():
-                with step("removing the half-made or outdated .venv"):
+                with step("removing the .venv: incomplete, outdated, or of another folder"):
                     shutil.rmtree(VENV)
             with step("Python environment .venv"):
                 _make_venv()
@@ -75,7 +75,8 @@ def _in_conda() -> bool:
 
 
 def _stamp() -> str:
-    return hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    # With the folder: a clone that was moved or copied would run the code of the old one.
+    return f"{hashlib.sha256(LOCK.read_bytes()).hexdigest()} {CHECKOUT}"
 
 
 def _stamp_path() -> Path:

@@ -21,7 +21,14 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 
 
 @pytest.fixture(scope="module")
-def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def served_engine(private_engine: Engine) -> Engine:
+    """The engine that the notebooks use; a module may name another."""
+    return private_engine
+
+
+@pytest.fixture(scope="module")
+def served(served_engine: Engine,
+           tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The address and token of a JupyterLab on fresh copies of the chapters."""
     root = tmp_path_factory.mktemp("lab")
     work.lay_out(work=root)
@@ -32,7 +39,7 @@ def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with (root / "lab.log").open("wb") as log:
         server = subprocess.Popen(lab.command(root, port), stdout=log, stderr=log,
                                   stdin=subprocess.DEVNULL, start_new_session=True,
-                                  cwd=root, env={**lab.session_env(engine, token),
+                                  cwd=root, env={**lab.session_env(served_engine, token),
                                        "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
                                        "JUPYTERLAB_SETTINGS_DIR": str(root / "settings")})
     try:

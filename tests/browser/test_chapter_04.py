@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from helpers.engine.engine import Engine
+
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
 RUN_SECONDS, CHECK_SECONDS = 240, 120
+
+
+@pytest.fixture(scope="module")
+def served_engine(each_engine: Engine) -> Engine:
+    """The chapter is run on both image stores."""
+    return each_engine
 
 
 @pytest.fixture(scope="module")

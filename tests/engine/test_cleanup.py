@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from helpers.engine import standin
+from helpers.engine.build import build_image
 from helpers.engine.cleanup import clean, count_ours
 from helpers.engine.engine import Engine
-from helpers.engine.owner import CHECKOUT, OWNER_LABEL, owner_id
+from helpers.engine.owner import CHECKOUT, OWNER_LABEL, name_taken, owner_id
 from helpers.engine.standin import STANDIN
 
 pytestmark = pytest.mark.engine
+both_stores = pytest.mark.parametrize("second_daemon", ["containerd", "classic"], indirect=True)
 
 
 def inventory(engine: Engine) -> dict[str, set[str]]:
@@ -36,6 +39,7 @@ def make_set(engine: Engine, prefix: str, labels: dict[str, str]) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@both_stores
 def test_only_ours_is_removed(own_engine: Engine) -> None:
     make_set(own_engine, "foreign", {})
     make_set(own_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
@@ -47,6 +51,7 @@ def test_only_ours_is_removed(own_engine: Engine) -> None:
     assert (cleaned.containers, cleaned.images, cleaned.volumes, cleaned.networks) == (1, 1, 1, 1)
 
 
+@both_stores
 def test_the_stand_in_leaves_a_users_engine_with_clean_alone(own_engine: Engine) -> None:
     before = inventory(own_engine)
     standin.ensure_base_image(own_engine)
@@ -56,28 +61,97 @@ def test_the_stand_in_leaves_a_users_engine_with_clean_alone(own_engine: Engine)
     assert inventory(own_engine) == before
 
 
-def test_all_chapters_leave_a_users_engine_as_it_was(own_engine: Engine, way_out: None) -> None:
+def test_all_chapters_pass_and_leave_a_users_engine_as_it_was(own_engine: Engine,
+                                                              way_out: None) -> None:
+    """nbval compares every chapter's facts on the containerd store, as on the private engine."""
     make_set(own_engine, "foreign", {})
     before = inventory(own_engine)
-    done = subprocess.run([sys.executable, "-m", "helpers", "rehearse"], cwd=CHECKOUT,
-                          env=own_engine.env, text=True, capture_output=True, check=False,
-                          timeout=900, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = done.stdout + done.stderr
-    assert "your own engine" in said
-    for path in (CHECKOUT / "notebooks").glob("*.ipynb"):
-        assert f"✓  {path.stem}  (" in said
+    ready = standin.ensure_base_image(own_engine)
+    chapters = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
+    completed = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env",
+         "--nbval-sanitize-with=tests/notebooks/sanitize.cfg", "--nbval-cell-timeout=300",
+         "-p", "no:cacheprovider", *map(str, chapters)],
+        cwd=CHECKOUT, env=own_engine.env, text=True, capture_output=True, check=False,
+        timeout=900, stdin=subprocess.DEVNULL)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     after = inventory(own_engine)
     for kind in ("containers", "volumes", "networks"):
         assert after[kind] == before[kind]
     more = {name for name in after["images"] - before["images"] if not name.startswith("sha256:")}
-    assert STANDIN in more
+    assert (STANDIN in more) is (ready == "stand-in")
     assert all(name == STANDIN or name.startswith("dockercourse/") for name in more), more
     assert before["images"] <= after["images"]
     clean(own_engine)
     assert inventory(own_engine) == before
 
 
+@both_stores
+def test_a_tag_that_another_checkout_took_over_stays(own_engine: Engine) -> None:
+    other = {OWNER_LABEL: "0123456789ab"}
+    make_set(own_engine, "ours", {OWNER_LABEL: owner_id()})
+    make_set(own_engine, "theirs", other)
+    ours = own_engine.client.images.get("ours-image:1").id
+    theirs = own_engine.client.images.get("theirs-image:1").id
+    assert own_engine.run("tag", "theirs-image:1", "ours-image:1").returncode == 0
+    clean(own_engine)
+    assert own_engine.client.images.get("ours-image:1").id == theirs
+    assert ours not in inventory(own_engine)["images"]
+    assert "another copy of the course" in name_taken(own_engine.host, "ours-image:1")
+    assert name_taken(own_engine.host, "foreign:1") == name_taken(own_engine.host, "none") == ""
+
+
+MAKES_A_VOLUME = """
+import sys
+from helpers.engine.engine import Engine
+from helpers.engine.owner import labels
+engine = Engine(sys.argv[1], "own", "28", sys.argv[2])
+engine.run("volume", "create", *(f"--label={k}={v}" for k, v in labels().items()), sys.argv[3])
+engine.run("run", "-d", "--name", sys.argv[3], "--entrypoint", "/x",
+           *(f"--label={k}={v}" for k, v in labels().items()), "foreign:1")
+print("made", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_another_open_notebook_keeps_what_it_made_until_it_ends(own_engine: Engine) -> None:
+    """A notebook that starts clean, or a rehearsal, leaves an open lab of this checkout alone."""
+    command = [sys.executable, "-c", MAKES_A_VOLUME, own_engine.host, own_engine.docker]
+    notebooks = [subprocess.Popen([*command, name], cwd=CHECKOUT, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, env=own_engine.env, text=True)
+                 for name in ("open", "killed")]
+    try:
+        for notebook in notebooks:
+            assert notebook.stdout and notebook.stdout.readline() == "made\n"
+        notebooks[1].kill()      # hard: it can remove nothing any more
+        notebooks[1].wait()
+        clean(own_engine, all_sessions=False)
+        left = inventory(own_engine)
+        assert "open" in left["volumes"] and "killed" not in left["volumes"]
+        assert left["containers"] == {"open"}
+        assert count_ours(own_engine) == 0, "what is in use elsewhere is not left over"
+    finally:
+        for notebook in notebooks:
+            notebook.kill()
+            notebook.communicate()
+    clean(own_engine, all_sessions=False)
+    assert inventory(own_engine)["volumes"] == set()
+
+
+@pytest.mark.parametrize("kind", ["own", "private"])
+def test_a_stand_in_that_was_pruned_is_loaded_by_the_next_build(
+        kind: str, own_engine: Engine, tmp_path: Path) -> None:
+    engine = dataclasses.replace(own_engine, kind=kind)
+    standin.ensure_base_image(engine)
+    (tmp_path / "Dockerfile").write_text(f"FROM {standin.REAL}\nENV A=1\n")
+    for remove in (["system", "prune", "-af"], ["rmi", "-f", standin.REAL, STANDIN]):
+        engine.run(*remove)
+        assert standin.base_image(engine) == "missing"
+        build_image(tmp_path, tag="after-prune", engine=engine)
+        assert standin.base_image(engine) == "stand-in"
+
+
+@both_stores
 def test_what_others_use_of_ours_stays_and_the_rest_goes(own_engine: Engine) -> None:
     mark = {OWNER_LABEL: owner_id()}
     make_set(own_engine, "ours", mark)
@@ -96,6 +170,7 @@ def test_what_others_use_of_ours_stays_and_the_rest_goes(own_engine: Engine) -> 
     assert "2 left, in use by others' containers" in cleaned.text()
 
 
+@both_stores
 def test_on_the_private_engine_the_unlabelled_is_the_courses_too(own_engine: Engine) -> None:
     private = dataclasses.replace(own_engine, kind="private")
     make_set(own_engine, "typed", {})
@@ -111,6 +186,7 @@ def test_on_the_private_engine_the_unlabelled_is_the_courses_too(own_engine: Eng
     assert "typed-network" not in left["networks"]
 
 
+@both_stores
 def test_a_chapter_keeps_the_courses_tools_and_clean_does_not(own_engine: Engine) -> None:
     make_set(own_engine, "ours", {OWNER_LABEL: owner_id()})
     made = own_engine.run("tag", "ours-image:1", "dockercourse/small-server:latest")

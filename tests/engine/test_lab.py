@@ -13,12 +13,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from helpers.engine import processes
 from helpers.engine.engine import Engine
 from helpers.engine.owner import CHECKOUT
+from helpers.engine.private import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -69,7 +70,7 @@ def terminal(engine: Engine) -> Iterator[Terminal]:
             os.close(opened.fd)
         if opened.pid:
             os.kill(opened.pid, signal.SIGTERM)
-            opened.ended(30)
+            opened.ended(60)
 
 
 def answer(address: str) -> str:
@@ -94,17 +95,16 @@ def test_lab_serves_and_ends_with_what_it_started(
     assert '"00_start_here.ipynb"' in answer(page)
     with pytest.raises(urllib.error.HTTPError, match="403"):      # never without the token
         answer(page.partition("?")[0])
-    started = children(terminal.pid)
+    started = descendants(terminal.pid)
     assert started
     end(terminal)
-    terminal.ended(30)
-    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+    terminal.ended(60)
+    assert wait_until(lambda: all(map(processes.has_exited, started)), 30)
     with pytest.raises(urllib.error.URLError):
         answer(address)
 
 
-def children(parent: int) -> list[int]:
+def descendants(parent: int) -> list[int]:
     """The processes that a process has started, and theirs."""
-    direct = [int(word) for each in Path(f"/proc/{parent}/task").iterdir()
-              for word in (each / "children").read_text().split()]
-    return [*direct, *(pid for child in direct for pid in children(child))]
+    direct = processes.children(parent)
+    return [*direct, *(pid for child in direct for pid in descendants(child))]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.engine import answers
+from helpers.engine import answers, processes
 from helpers.engine.engine import Engine
 from helpers.engine.owner import CHECKOUT
 from helpers.engine.vm import accelerator, guests
@@ -39,14 +39,27 @@ def qemus() -> set[int]:
     return found
 
 
+def of_this_test(pid: int) -> bool:
+    """Whether a process was started by this one, or by one that this one started."""
+    while pid > 1:
+        if pid == os.getpid():
+            return True
+        pid = processes.parent(pid)
+    return False
+
+
 @pytest.fixture(autouse=True)
 def no_qemu_and_no_file_left(leaves_nothing: None) -> Iterator[None]:
-    """After each test: no QEMU and no file in the checkout more than before it."""
+    """After each test: no QEMU of its own and no file in the checkout more than before it.
+
+    A QEMU in a container is counted with its container.
+    """
     def seen() -> tuple[set[int], set[str]]:
         listed = subprocess.run(["git", "status", "--porcelain", "--ignored"], cwd=CHECKOUT,
                                 text=True, capture_output=True, check=True).stdout
-        return qemus(), {line for line in listed.splitlines()
-                         if "__pycache__" not in line and "_cache/" not in line}
+        return set(filter(of_this_test, qemus())), {
+            line for line in listed.splitlines()
+            if "__pycache__" not in line and "_cache/" not in line}
 
     before = seen()
     yield

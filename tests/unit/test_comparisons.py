@@ -101,11 +101,18 @@ def ladder(**missing: str) -> Ladder:
 
 
 def test_the_ladders_facts_are_sorted_by_what_was_measured() -> None:
-    assert ladder().facts() == ("plain process < in fresh namespaces < OCI runtime (runc) < engine "
-                                "< minimal VM < full VM")
+    assert ladder().facts() == (
+        "in fresh namespaces < OCI runtime (runc) < engine < minimal VM < full VM")
     upside_down = Ladder(tuple(Rung(r.name, r.how, tuple(1 / s for s in r.seconds))
                                for r in ladder().rungs), EMULATED)
     assert upside_down.facts().startswith("full VM < minimal VM")
+
+
+def test_rungs_less_than_twofold_apart_are_about_the_same() -> None:
+    other = {rungs.RUNTIME: (1.0,), rungs.ENGINE: (1.9,)}
+    close = Ladder(tuple(Rung(r.name, r.how, other.get(r.name, r.seconds))
+                         for r in ladder().rungs), EMULATED)
+    assert "OCI runtime (runc) ≈ engine ≈ minimal VM < full VM" in close.facts()
 
 
 def test_a_missing_rung_has_a_reason_and_no_number() -> None:

@@ -153,6 +153,13 @@ def test_a_history_that_is_too_short_or_missing():
     ("/bin/sh -c apt-get update", "RUN apt-get update"),
     ("RUN /bin/bash -o pipefail -c x # buildkit", "RUN /bin/bash -o pipefail -c x"),
     ("COPY . . # buildkit", "COPY . ."),
+    ("EXPOSE [5000/tcp 53/udp]", "EXPOSE 5000 53/udp"),
+    ("EXPOSE map[5000/tcp:{}]", "EXPOSE 5000"),
+    ('CMD ["flask" "run"]', 'CMD ["flask", "run"]'),
+    (r'CMD ["/bin/sh" "-c" "echo \"hi\""]', 'CMD echo "hi"'),
+    (r'ENTRYPOINT ["echo" "a \"b\""]', r'ENTRYPOINT ["echo", "a \"b\""]'),
+    ("SHELL [/bin/bash -c]", 'SHELL ["/bin/bash", "-c"]'),
+    ("VOLUME [/data /more]", "VOLUME /data /more"),
     ("RUN /bin/sh -c echo '# buildkit' # buildkit", "RUN echo '# buildkit'"),
 ])
 def test_instructions_are_as_the_dockerfile_had_them(raw, clean):

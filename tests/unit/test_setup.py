@@ -64,6 +64,16 @@ def test_an_older_lock_is_not_ready(elsewhere: Path) -> None:
     assert not environment.is_ready()
 
 
+def test_environment_of_another_folder_is_not_ready(
+        elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clone that was moved or copied: its .venv would import the old folder's code."""
+    monkeypatch.setattr(environment, "_pip_install", lambda: None)
+    environment.ensure()
+    assert environment.is_ready()
+    monkeypatch.setattr(environment, "CHECKOUT", elsewhere / "moved")
+    assert not environment.is_ready()
+
+
 def test_a_taken_port_asked_for_is_one_message() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
