@@ -109,6 +109,35 @@ def test_ids_hold_still_on_a_cached_rebuild(engine: Engine, tag: str):
     assert first.image_id == again.image_id
 
 
+def test_two_builds_at_once_keep_their_own_lines(engine: Engine, tag: str, tmp_path: Path):
+    """BuildKit runs a step that both need once, and names it for both as the first of them did."""
+    word = tmp_path.name
+    shared = f"FROM python:3.13-slim AS base\nRUN echo {word} && sleep 2\n"
+    texts = (shared + "RUN echo last-of-one\n",
+             "# a comment moves every line\n\n" + shared + "FROM base\nRUN echo last-of-two\n")
+    reports: dict[int, BuildReport] = {}
+
+    def build(number: int) -> None:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "Dockerfile").write_text(texts[number])
+        reports[number] = build_image(folder, tag=f"{tag}:{number}", engine=engine)
+
+    threads = [threading.Thread(target=build, args=(number,)) for number in (0, 1)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        shown = [[(s.line, s.instruction.split()[0]) for s in reports[n].steps] for n in (0, 1)]
+        assert shown == [[(1, "FROM"), (2, "RUN"), (3, "RUN")],
+                         [(3, "FROM"), (4, "RUN"), (6, "RUN")]]
+        assert [r.steps[-1].instruction for _, r in sorted(reports.items())] == [
+            "RUN echo last-of-one", "RUN echo last-of-two"]
+    finally:
+        engine.run("image", "rm", "--force", f"{tag}:0", f"{tag}:1")
+
+
 def test_build_args_and_another_dockerfile(engine: Engine, tag: str, tmp_path: Path):
     shutil.copytree(CASES / "arg_before_from", tmp_path / "app")
     (tmp_path / "app/Dockerfile").rename(tmp_path / "app/Dockerfile.other")

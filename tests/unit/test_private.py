@@ -1,0 +1,165 @@
+"""How the private engine's packages and a user's client tools are chosen, with no download."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from helpers.engine import find, standin
+from helpers.engine.engine import Engine
+from helpers.engine.private import RECIPE, PrivateEngine
+from helpers.errors import CourseError, EngineUnavailable
+from helpers.setup import packages
+
+
+@pytest.fixture
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PrivateEngine:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(packages, "os_codename", lambda: "bookworm")
+    return PrivateEngine()
+
+
+def unpacking(monkeypatch: pytest.MonkeyPatch, missing: str = "",
+              error: Exception | None = None) -> list[list[str]]:
+    """Record what is unpacked; a suite that is `missing` can't be installed here."""
+    asked: list[list[str]] = []
+
+    def unpack(names: Sequence[str], into: Path, *, suites: Sequence[str]) -> Path:
+        asked.append([*names])
+        if error:
+            raise error
+        if missing in suites:
+            raise packages.NotResolvable("apt-get failed: unmet dependencies")
+        plugins = into / "usr/libexec/docker/cli-plugins"
+        plugins.mkdir(parents=True)
+        (plugins / "docker-buildx").write_text("")
+        (into / "from").write_text(names[0])
+        return into
+
+    monkeypatch.setattr(packages, "unpack", unpack)
+    return asked
+
+
+def test_newest_packages_are_taken(private: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = unpacking(monkeypatch)
+    private.install()
+    (names,) = asked
+    assert "docker.io/forky" in names and "tini-static/forky" in names
+    assert "runc/bookworm" in names and not any("trixie" in name for name in names)
+
+
+def test_older_packages_where_the_newest_need_a_newer_libc(
+        private: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = unpacking(monkeypatch, missing="forky")
+    private.install()
+    assert (private.root / "from").read_text() == "docker.io/trixie"
+    assert "tini-static/trixie" not in asked[-1]
+    private.install()
+    assert len(asked) == 2, "once is enough"
+
+
+def test_neither_is_one_message(private: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacking(monkeypatch, error=packages.NotResolvable("apt-get failed", "hint"))
+    with pytest.raises(CourseError, match="apt-get failed"):
+        private.install()
+    assert not private.root.exists()
+
+
+def test_an_older_engine_is_replaced_and_its_images_kept(
+        private: PrivateEngine, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    (private.root / "old").mkdir(parents=True)
+    (private.base / "data").mkdir()
+    unpacking(monkeypatch)
+    private.install()
+    assert not (private.root / "old").exists() and (private.root / "from").is_file()
+    assert (private.root / ".recipe").read_text() == RECIPE and (private.base / "data").is_dir()
+    assert "a newer Docker Engine, your images are kept" in capsys.readouterr().err
+    assert not list(private.base.glob("root.*"))
+
+
+def test_without_a_network_the_older_engine_goes_on(
+        private: PrivateEngine, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    (private.root / "usr/libexec/docker/cli-plugins").mkdir(parents=True)
+    unpacking(monkeypatch, error=CourseError("apt-get failed: no network"))
+    private.install()
+    assert "stays as it is for now: apt-get failed: no network" in capsys.readouterr().err
+
+
+def docker_with(folder: Path, buildx: str, compose: str) -> Path:
+    """A docker command whose plugins have these versions ("" for a missing one)."""
+    answers = {"buildx": buildx, "compose": compose}
+    cases = "".join(f'{name}) echo "{version}";;' for name, version in answers.items() if version)
+    docker = folder / "docker"
+    docker.write_text(f'#!/bin/sh\ncase "$1" in {cases} *) exit 1;; esac\n')
+    docker.chmod(docker.stat().st_mode | stat.S_IXUSR)
+    return docker
+
+
+@pytest.mark.parametrize(("buildx", "compose", "expected"), [
+    ("github.com/docker/buildx v0.14.0 abc", "Docker Compose version v2.27.0", None),
+    ("github.com/docker/buildx 0.29.1+ds1 0.29.1", "Docker Compose version 2.40.3-3", None),
+    ("github.com/docker/buildx v0.13.1", "Docker Compose version v2.27.0",
+     "its buildx plugin is version 0.13 (the course needs 0.14 or newer)."),
+    ("", "Docker Compose version v2.27.0",
+     "its buildx plugin is missing (the course needs 0.14 or newer)."),
+    ("github.com/docker/buildx v0.14.0", "",
+     "its Compose plugin is missing (the course needs 2.0 or newer)."),
+])
+def test_what_a_client_lacks(buildx: str, compose: str, expected: str | None,
+                             tmp_path: Path) -> None:
+    assert find.missing_plugin(str(docker_with(tmp_path, buildx, compose))) == expected
+
+
+def test_an_old_client_is_no_reason_to_refuse(private: PrivateEngine, tmp_path: Path,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacking(monkeypatch)
+    (tmp_path / "bin").mkdir()
+    docker_with(tmp_path / "bin", "github.com/docker/buildx v0.12.0", "")
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setattr(PrivateEngine, "refusal", lambda self: "")
+    with pytest.raises(EngineUnavailable, match=r"its buildx plugin is version 0\.12"):
+        find.find_client(install=False)      # the doctor downloads nothing
+    docker, env = find.find_client()
+    assert docker == str(private.root / "usr/bin/docker")
+    assert Path(env["DOCKER_CONFIG"], "cli-plugins/docker-buildx").is_symlink()
+
+
+def test_an_old_client_where_nothing_can_be_unpacked_is_one_message(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker_with(tmp_path, "", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(PrivateEngine, "refusal", lambda self: "a private engine needs Linux")
+    with pytest.raises(EngineUnavailable, match="buildx plugin is missing") as caught:
+        find.find_client()
+    assert "docker-buildx-plugin" in caught.value.hint
+
+
+def test_two_first_starts_make_the_stand_in_once(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made: list[str] = []
+
+    def make() -> None:
+        made.append("a tarball")
+        time.sleep(0.3)
+        standin._tarball().write_text("")
+
+    class NoImages(Engine):
+        def run(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+            return subprocess.CompletedProcess(args, 1, "", "not to be pulled")
+
+    monkeypatch.setattr(standin, "base_image", lambda engine: "missing")
+    monkeypatch.setattr(standin, "_make_tarball", make)
+    monkeypatch.setattr(standin, "_import", lambda engine: None)
+    engine = NoImages("unix:///nowhere", "own", "28")
+    with ThreadPoolExecutor(2) as both:
+        results = list(both.map(lambda _: standin.ensure_base_image(engine), range(2)))
+    assert results == ["stand-in", "stand-in"] and made == ["a tarball"]
