@@ -174,13 +174,20 @@ class PrivateEngine:
         self._make_bridge(env)
         packet_filter.remember(self.network_before, self._network_tool)
         (self.base / "run/docker.pid").unlink(missing_ok=True)
-        self._start_process(self._containerd_command(), self.base / "containerd.log")
+        containerd = self._start_process(self._containerd_command(), self.base / "containerd.log")
         daemon = self._start_process(
             ["dockerd", "--host", self.host, "--containerd", str(self.containerd),
              "--data-root", str(self.base / "data"), "--exec-root", str(self.base / "exec"),
              "--pidfile", str(self.base / "run/docker.pid"), "--bridge", self.bridge, *LOOPBACK,
              "--group", str(os.getgid()), *self.daemon_args], self.log)
-        wait_until(lambda: self.answer() is not None or daemon.poll() is not None, START_SECONDS)
+        try:
+            wait_until(lambda: self.answer() or daemon.poll() is not None, START_SECONDS)
+        except KeyboardInterrupt:      # nobody holds a lease on it yet
+            with uninterrupted():
+                for child in (daemon, containerd):
+                    _end(child.pid)
+                self._halt()
+            raise
         if answer := self.answer():
             return answer
         self._halt()
@@ -315,7 +322,7 @@ def _unescape(text: str) -> str:
     return re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), text)
 
 
-def wait_until(is_true: Callable[[], bool], seconds: float) -> bool:
+def wait_until(is_true: Callable[[], object], seconds: float) -> bool:
     """Wait until a condition is true, at most `seconds`; return whether it is."""
     deadline = time.monotonic() + seconds
     while not is_true():

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ import pytest
 from helpers.engine import processes, standin
 from helpers.engine.engine import Engine
 from helpers.engine.owner import CHECKOUT
-from helpers.engine.private import PrivateEngine, as_root, wait_until
+from helpers.engine.private import START_SECONDS, PrivateEngine, as_root, wait_until
 from tests.conftest import second_engine
 
 pytestmark = pytest.mark.engine
@@ -88,6 +88,23 @@ def test_more_ctrl_c_do_not_cut_the_stop_short(daemon: PrivateEngine) -> None:
     said, _ = child.communicate(timeout=60)
     assert said == "", said
     assert wait_until(lambda: left_of(daemon) == [], 5), left_of(daemon)
+
+
+def test_ctrl_c_while_it_starts_leaves_no_engine(
+        daemon: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon.stop()
+
+    def interrupted(is_true: Callable[[], object], seconds: float) -> bool:
+        if seconds == START_SECONDS:
+            raise KeyboardInterrupt
+        return wait_until(is_true, seconds)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("helpers.engine.private.wait_until", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            daemon.start()
+    assert wait_until(lambda: left_of(daemon) == [], 20), left_of(daemon)
+    assert daemon.leases.held() == []
 
 
 def test_a_start_waits_for_the_old_daemon_and_stop_stops_the_new(daemon: PrivateEngine) -> None:
