@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from helpers.engine.engine import Engine
-from helpers.engine.owner import OWNER_LABEL, is_in_use_elsewhere, owner_id
+from helpers.engine.owner import OWNER_LABEL, TOOLS, is_in_use_elsewhere, owner_id
 from helpers.engine.standin import REAL, STANDIN
 
 BUILT_IN_NETWORKS = ("bridge", "host", "none")
-# Images under this name are the course's tools: made once, kept from chapter to chapter.
-TOOLS = "dockercourse/"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from helpers.engine.processes import started
 OWNER_LABEL = "org.dockercourse.owner"
 SESSION_LABEL = "org.dockercourse.session"
 CHECKOUT = Path(__file__).resolve().parents[2]
+# Images under this name are the course's tools: made once, kept from chapter to chapter.
+TOOLS = "dockercourse/"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -47,6 +49,8 @@ def is_of_another_checkout(found: Mapping[str, str] | None) -> bool:
 
 def name_taken(host: str, image: str) -> str:
     """Return a sentence that says so if `image` was built by another checkout, else ""."""
+    if image.startswith(TOOLS):      # made once, for all checkouts
+        return ""
     with suppress(OSError):
         found = probe.inspect_image(host, image)
         if found and is_of_another_checkout(found["Config"].get("Labels")):

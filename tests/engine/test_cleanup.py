@@ -99,6 +99,9 @@ def test_a_tag_that_another_checkout_took_over_stays(own_engine: Engine) -> None
     assert ours not in inventory(own_engine)["images"]
     assert "another copy of the course" in name_taken(own_engine.host, "ours-image:1")
     assert name_taken(own_engine.host, "foreign:1") == name_taken(own_engine.host, "none") == ""
+    tool = "dockercourse/theirs"
+    assert own_engine.run("tag", "theirs-image:1", tool).returncode == 0
+    assert name_taken(own_engine.host, tool) == "", "a tool is made once for all checkouts"
 
 
 MAKES_A_VOLUME = """

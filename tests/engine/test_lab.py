@@ -60,6 +60,7 @@ def terminal(engine: Engine) -> Iterator[Terminal]:
     pid, fd = os.forkpty()
     if pid == 0:
         os.chdir(CHECKOUT)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)      # ignored in a suite run with nohup
         os.execve(sys.executable, [sys.executable, "-m", "helpers", "lab", "--no-browser"],
                   engine.env)
     opened = Terminal(pid, fd)
