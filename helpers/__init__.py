@@ -1,45 +1,79 @@
-"""Helpers of the Docker course: what the notebooks import, and `%load_ext helpers`.
+"""The names that notebooks import, and `%load_ext helpers`.
 
-Names are loaded when first used, so that `python3 -m helpers` runs before any package is there.
+Python imports a name when it is first used, so that `python3 -m helpers` starts fast and without
+the environment. Editors and type checkers read the imports below as they are.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# A function of a `measure` module gets a progress bar and friendly errors (see `__getattr__`).
 if TYPE_CHECKING:
+    # isort: off
     from IPython.core.interactiveshell import InteractiveShell
 
-_WHERE = {
-    "boot_full_guest": "helpers.notebook",
-    "build_image": "helpers.notebook",
-    "clean_up": "helpers.notebook",
-    "compare_footprints": "helpers.notebook",
-    "compare_orders": "helpers.notebook",
-    "compare_startup": "helpers.notebook",
-    "doctor": "helpers.notebook",
-    "kernels": "helpers.notebook",
-    "ladder": "helpers.notebook",
-    "limits": "helpers.notebook",
-    "seen_from_host": "helpers.notebook",
-    "small_server": "helpers.notebook",
-    "layers": "helpers.notebook",
-    "layer_walk": "helpers.show.layers",
-    "exercise": "helpers.exercises.widget",
-}
-__all__ = sorted([*_WHERE, "load_ipython_extension"])
+    # All chapters
+    from helpers.notebook.functions import clean_up as clean_up
+    from helpers.exercises.widget import exercise as exercise
+
+    # 00 Start here
+    from helpers.notebook.functions import doctor as doctor
+
+    # 01 Containers and virtual machines
+    from helpers.notebook.functions import build_small_server as build_small_server
+    from helpers.experiments.isolation.measure import compare_kernels as compare_kernels
+    from helpers.experiments.isolation.measure import look_from_host as look_from_host
+    from helpers.experiments.isolation.measure import show_limits as show_limits
+    from helpers.notebook.functions import compare_startup as compare_startup
+    from helpers.notebook.functions import boot_full_guest as boot_full_guest
+    from helpers.experiments.ladder.measure import measure_ladder as measure_ladder
+    from helpers.experiments.footprint.measure import compare_footprints as compare_footprints
+
+    # 04 Layers and caching
+    from helpers.notebook.functions import build_image as build_image
+    from helpers.experiments.caching.measure import compare_orders as compare_orders
+    from helpers.notebook.functions import inspect_layers as inspect_layers
+    from helpers.experiments.layers.widget import walk_layers as walk_layers
+
+
+def _modules() -> dict[str, str]:
+    """Return the module of each name that is imported above, as this file's text has it."""
+    (block,) = (
+        node
+        for node in ast.parse(Path(__file__).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.If)
+    )
+    return {
+        name.name: line.module
+        for line in block.body
+        if isinstance(line, ast.ImportFrom) and line.module and line.module.startswith("helpers.")
+        for name in line.names
+    }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name == "__all__":
+        return [*_modules(), "load_ipython_extension"]
+    module = _modules().get(name)
+    if module is None:
         raise AttributeError(f"module 'helpers' has no attribute {name!r}")
-    return getattr(importlib.import_module(_WHERE[name]), name)
+    value = getattr(importlib.import_module(module), name)
+    if module.endswith(".measure"):
+        from helpers.notebook.course_function import course_function
+
+        value = course_function("the experiment")(value)
+    globals()[name] = value
+    return value
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
-    """What `%load_ext helpers` does: the %docker magic, and how each result is drawn."""
-    from helpers import magic, show
+    """Register the `%docker` magic and how each result is drawn, for `%load_ext helpers`."""
+    from helpers import magic
+    from helpers.experiments import views
 
     magic.load(ipython)
-    show.register(ipython)
+    views.register(ipython)

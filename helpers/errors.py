@@ -1,14 +1,16 @@
-"""Errors that a student can cause or meet, each one message that says what to do.
-
-Knows nothing of Docker or of notebooks; IPython asks an exception for `_render_traceback_`,
-and so a `CourseError` shows its message in place of a stack trace.
-"""
+"""Errors with a message for the student: what happened, and what to do next."""
 
 from __future__ import annotations
 
 
 class CourseError(Exception):
-    """What went wrong, in one line, and in `hint` what to do about it."""
+    """An error in one line (`message`), with the next step in `hint`.
+
+    On the command line it is printed and ends the program with `exit_code`. In a notebook, IPython
+    calls `_render_traceback_` and shows the message instead of a stack trace.
+    """
+
+    exit_code = 2
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -19,9 +21,12 @@ class CourseError(Exception):
         return f"{self.message}\n→ {self.hint}" if self.hint else self.message
 
     def _render_traceback_(self) -> list[str]:
-        """The lines IPython shows in place of a stack trace."""
         return str(self).splitlines()
 
 
 class EngineUnavailable(CourseError):
-    """No engine that the course can use; `hint` is the line to type."""
+    """There is no engine that the course can use."""
+
+
+class NotResolvable(CourseError):
+    """apt can't install these packages together on this system."""

@@ -15,40 +15,48 @@ def run_action(action: str) -> int:
 
 
 def _start() -> int:
-    if own := find.find_own():
-        print(f"your own engine is used: {own.version} at {own.host}; nothing to start")
+    if user := find.find_user_engine():
+        print(f"your engine is used: version {user.version} at {user.host}; nothing to start")
         return 0
     engine = ready_engine()
     PrivateEngine().leases.take(STANDING)
-    print(f"the private engine {engine.version} stays up until: python3 -m helpers engine stop")
+    print(
+        f"the private engine {engine.version} runs until you type: python3 -m helpers engine stop"
+    )
     return 0
 
 
 def _stop() -> int:
     others = PrivateEngine().stop()
-    print(f"still used by {len(others)} other(s); it stops with the last" if others else "stopped")
+    print(
+        f"still in use by {len(others)} other command(s); stops after them" if others else "stopped"
+    )
     return 0
 
 
 def _status() -> int:
     private = PrivateEngine()
-    if own := find.find_own():
-        print(f"own engine {own.version} at {own.host}")
+    if user := find.find_user_engine():
+        print(f"user engine {user.version} at {user.host}")
     elif answer := private.answer():
-        print(f"private engine {answer.version} at {private.host}, "
-              f"held by {len(private.leases.held())}")
+        print(
+            f"private engine {answer.version} at {private.host}, "
+            f"used by {len(private.leases.held())}"
+        )
     else:
-        print("no engine runs; `python3 -m helpers lab` starts the private one")
+        print("no engine is running; `python3 -m helpers lab` starts the private one")
     return 0
 
 
 def _env() -> int:
-    engine = find.find_own() or PrivateEngine().engine("")
+    engine = find.find_user_engine() or PrivateEngine().engine("")
     if not engine.has_course_client:
         print(f"export DOCKER_HOST={shlex.quote(engine.host)}")
         return 0
     config = engine.extra_env["DOCKER_CONFIG"]
     tools = shlex.quote(engine.extra_env["PATH"].split(":")[0])
-    print(f"export DOCKER_HOST={shlex.quote(engine.host)}\n"
-          f"export DOCKER_CONFIG={shlex.quote(config)}\nexport PATH={tools}:$PATH")
+    print(
+        f"export DOCKER_HOST={shlex.quote(engine.host)}\n"
+        f"export DOCKER_CONFIG={shlex.quote(config)}\nexport PATH={tools}:$PATH"
+    )
     return 0

@@ -1,7 +1,7 @@
-"""The student's copies in `work/`: chapters without stored outputs, and the apps they use.
+"""Keep the student's copies in `work/`: chapters without stored outputs, and their apps.
 
-Stored outputs would show the answer before the prediction, and running would change tracked
-files. On update, a file the student has not changed is renewed; one they changed is kept.
+Stored outputs would show the answer before the prediction, and running a chapter would change
+tracked files. On update, files that the student changed are kept, and all others are replaced.
 """
 
 from __future__ import annotations
@@ -9,27 +9,33 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from helpers.engine.owner import CHECKOUT
 from helpers.errors import CourseError
+from helpers.paths import CHECKOUT
 
 SOURCE = CHECKOUT / "notebooks"
 WORK = CHECKOUT / "work"
 
 
 def chapter_path(prefix: str) -> Path:
-    """The tracked notebook whose name begins with `prefix`; CourseError unless exactly one does."""
-    names = sorted(path for path in SOURCE.glob("*.ipynb"))
-    found = [path for path in names if path.name.startswith(prefix)]
-    if len(found) != 1:
-        have = ", ".join(path.stem for path in names)
-        raise CourseError(f"{len(found)} chapters begin with {prefix!r}.", f"Chapters: {have}")
-    return found[0]
+    """Return the tracked notebook whose name starts with `prefix`.
+
+    Raises CourseError unless there is exactly one.
+    """
+    paths = sorted(SOURCE.glob("*.ipynb"))
+    matching = [path for path in paths if path.name.startswith(prefix)]
+    if len(matching) == 1:
+        return matching[0]
+    raise CourseError(
+        f"{len(matching) or 'No'} chapter{'s start' if matching else ' starts'} with {prefix!r}.",
+        f"Choose one of: {', '.join(path.stem for path in paths)}",
+    )
 
 
 def lay_out(source: Path = SOURCE, work: Path = WORK, reset: str | None = None) -> list[str]:
-    """Bring `work/notebooks` up to date; return a line for each file that was kept as changed."""
+    """Update `work/notebooks`; return a line for each changed file that has a newer version."""
     record_file = work / ".delivered.json"
     delivered: dict[str, str] = {}
     if record_file.is_file():
@@ -39,29 +45,44 @@ def lay_out(source: Path = SOURCE, work: Path = WORK, reset: str | None = None) 
         name = path.relative_to(source).as_posix()
         if ".ipynb_checkpoints" in name or "__pycache__" in name:
             continue
-        fresh = _without_outputs(path)
         target = work / "notebooks" / name
-        if target.is_file() and reset and name.startswith(reset):
-            target.rename(target.with_name(f"{target.stem}.mine-{time.strftime('%H%M%S')}"
-                                           f"{target.suffix}"))
+        if reset and name.startswith(reset) and target.is_file():
+            aside = f"{target.stem}.mine-{time.strftime('%H%M%S')}{target.suffix}"
+            target.rename(target.with_name(aside))
+        data = _student_copy(path)
+        newest = _content_hash(name, data)
         if target.is_file():
-            mine = _essence(target)
-            if mine not in (delivered.get(name), _essence_of(name, fresh)):
-                if delivered.get(name) != _essence_of(name, fresh):
-                    how = (f"python3 -m helpers lab --reset {name.split('_')[0]}"
-                           if name.endswith(".ipynb") else "rename yours and start again")
-                    kept.append(f"{name}: your changes are kept; for the new version: {how}")
+            current = _content_hash(name, target.read_bytes())
+            is_new = delivered.get(name) != newest
+            if current not in (delivered.get(name), newest):
+                if is_new:
+                    kept.append(_kept_line(name))
                 continue
-            if delivered.get(name) == _essence_of(name, fresh):
+            if not is_new:
                 continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(fresh)
-        delivered[name] = _essence_of(name, fresh)
+        target.write_bytes(data)
+        delivered[name] = newest
     record_file.write_text(json.dumps(delivered, indent=1))
     return kept
 
 
-def _without_outputs(path: Path) -> bytes:
+def _kept_line(name: str) -> str:
+    if name.endswith(".ipynb"):
+        how = f"python3 -m helpers lab --reset {name.split('_')[0]}"
+    else:
+        how = "rename yours and start again"
+    return f"{name}: your changes are kept; to get the new version: {how}"
+
+
+def _student_copy(path: Path) -> bytes:
+    """Return a file's bytes, for a chapter without outputs.
+
+    Its `language_info` is the kernel's: JupyterLab sets it once the kernel runs, which would mark
+    the chapter as changed.
+    """
+    from ipykernel.ipkernel import IPythonKernel
+
     data = path.read_bytes()
     if path.suffix != ".ipynb":
         return data
@@ -70,19 +91,14 @@ def _without_outputs(path: Path) -> bytes:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
     notebook["metadata"].pop("widgets", None)
+    notebook["metadata"]["language_info"] = IPythonKernel.language_info
     return json.dumps(notebook, indent=1, ensure_ascii=False).encode()
 
 
-def _essence(path: Path) -> str:
-    return _essence_of(path.name, path.read_bytes())
-
-
-def _essence_of(name: str, data: bytes) -> str:
-    """A hash of what a student can write: of a notebook the cells' sources, else all bytes."""
+def _content_hash(name: str, data: bytes) -> str:
+    """Return a hash of what a student edits: the cells' sources in a notebook, else all bytes."""
     if name.endswith(".ipynb"):
-        try:
+        with suppress(ValueError, KeyError):
             cells = json.loads(data)["cells"]
             data = json.dumps([(c["cell_type"], "".join(c["source"])) for c in cells]).encode()
-        except (ValueError, KeyError):
-            pass
     return hashlib.sha256(data).hexdigest()

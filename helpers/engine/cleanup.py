@@ -1,27 +1,28 @@
-"""Removing what the course made, and only that: objects that carry this checkout's label.
+"""Remove what the course made, and nothing else: the objects with this checkout's label.
 
-Uses the SDK. The build cache on a user's own engine cannot be labelled and is left to that
-engine's own garbage collection.
+The build cache of a user's engine can't be labelled. It is left to the engine's garbage collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from helpers.engine.engine import Engine
-from helpers.engine.owner import OWNER_LABEL, TOOLS, is_in_use_elsewhere, owner_id
+from helpers.engine.labels import OWNER_LABEL, TOOLS, is_in_use_elsewhere, owner_id
 from helpers.engine.standin import REAL, STANDIN
 
 BUILT_IN_NETWORKS = ("bridge", "host", "none")
+Labels = dict[str, str] | None
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """How many objects were removed, and the bytes that images and volumes gave back.
+    """How many objects were removed, and how many bytes of images and volumes that freed.
 
-    `kept` counts the course's objects that a container of somebody else still uses.
+    `kept` counts the course's objects that containers of others still use.
     """
 
     containers: int
@@ -32,108 +33,131 @@ class Cleaned:
     kept: int = 0
 
     def text(self) -> str:
-        """One line for a terminal."""
-        counts = ", ".join(f"{getattr(self, name)} {name}"
-                           for name in ("containers", "images", "volumes", "networks"))
+        """Return the result as one line."""
+        counts = ", ".join(
+            f"{getattr(self, name)} {name}"
+            for name in ("containers", "images", "volumes", "networks")
+        )
         text = f"removed {counts}; {self.size_bytes / 1e6:.1f} MB freed"
-        return text + (f"; {self.kept} left, in use by others' containers" if self.kept else "")
+        return text + (f"; {self.kept} kept, used by other containers" if self.kept else "")
 
 
-def clean(engine: Engine, *, also_unlabelled: bool = False, tools: bool = True,
-          all_sessions: bool = True) -> Cleaned:
+def clean(
+    engine: Engine, *, also_unlabelled: bool = False, tools: bool = True, all_sessions: bool = True
+) -> Cleaned:
     """Remove the containers, networks, volumes and images of this checkout, in that order.
 
-    Without `all_sessions`, what another running notebook of this checkout made stays. `tools`
-    adds the images that are made once for all chapters, and on a user's own engine the stand-in
-    base image (which has no owner: what is built on it would inherit that). `also_unlabelled`
-    adds what carries no owner at all: on the private engine that was typed in a terminal.
+    Without `all_sessions`, objects of another running notebook of this checkout stay. `tools`
+    includes the images that are built once for all chapters, and on a user's engine the stand-in
+    base image (which has no owner, because images built on it would inherit the label).
+    `also_unlabelled` includes objects without an owner, for the private engine: they come from
+    commands typed in a terminal.
     """
-    client = engine.client
-    before = _used_bytes(engine)
 
-    def is_removed(labels: dict[str, str] | None) -> bool:
-        labels = labels or {}
-        if OWNER_LABEL not in labels:
+    def is_removed(labels: Labels) -> bool:
+        if OWNER_LABEL not in (labels or {}):
             return also_unlabelled
-        return is_ours(labels, all_sessions=all_sessions)
+        return is_course_object(labels, all_sessions=all_sessions)
 
-    removed = {"containers": 0, "networks": 0, "volumes": 0, "images": 0}
+    bytes_before = _used_bytes(engine)
+    removed: Counter[str] = Counter()
     kept = 0
-
-    def remove(kind: str, action: Callable[[], object]) -> None:
-        nonlocal kept
-        if _removed(action):
+    for kind, remove in _find_removals(engine, is_removed, tools):
+        if remove is not None and _try_remove(remove):
             removed[kind] += 1
         else:
             kept += 1
+    return Cleaned(
+        containers=removed["containers"],
+        images=removed["images"],
+        volumes=removed["volumes"],
+        networks=removed["networks"],
+        size_bytes=max(0, bytes_before - _used_bytes(engine)),
+        kept=kept,
+    )
 
+
+def _find_removals(
+    engine: Engine, is_removed: Callable[[Labels], bool], tools: bool
+) -> Iterator[tuple[str, Callable[[], object] | None]]:
+    """Yield the kind of each object to remove, and how; None for an image that is in use.
+
+    The caller removes each object before it asks for the next one: the containers must be gone
+    when the images in use are listed.
+    """
+    client = engine.client
     for container in client.containers.list(all=True, ignore_removed=True):
         if is_removed(container.labels):
-            remove("containers", partial(container.remove, force=True, v=True))
+            yield "containers", partial(container.remove, force=True, v=True)
     for network in client.networks.list():
         if network.name not in BUILT_IN_NETWORKS and is_removed(network.attrs.get("Labels")):
-            remove("networks", network.remove)
+            yield "networks", network.remove
     for volume in client.volumes.list():
         if is_removed(volume.attrs.get("Labels")):
-            remove("volumes", partial(volume.remove, force=True))
-    in_use = {container.attrs["ImageID"] for container in
-              client.containers.list(all=True, sparse=True, ignore_removed=True)}
+            yield "volumes", partial(volume.remove, force=True)
+    images_in_use = {
+        container.attrs["ImageID"]
+        for container in client.containers.list(all=True, sparse=True, ignore_removed=True)
+    }
     for image in client.images.list():
-        if not is_removed(image.labels) or {REAL, STANDIN} & set(image.tags):
+        is_kept_tool = is_tool(image.tags) and not tools
+        if is_kept_tool or not is_removed(image.labels) or {REAL, STANDIN} & set(image.tags):
             continue
-        if is_tool(image.tags) and not tools:
-            continue
-        if image.id in in_use:
-            kept += 1
-        else:      # by its id: a tag may meanwhile be another checkout's
-            remove("images", partial(client.images.remove, image.id, force=True))
-    if tools and engine.kind == "own" and client.images.list(STANDIN):
-        remove("images", partial(client.images.remove, STANDIN))
-    return Cleaned(**removed, size_bytes=max(0, before - _used_bytes(engine)), kept=kept)
+        # Remove it by its id: another checkout may have taken over the tag.
+        remove = partial(client.images.remove, image.id, force=True)
+        yield "images", None if image.id in images_in_use else remove
+    if tools and engine.kind == "user" and client.images.list(STANDIN):
+        yield "images", partial(client.images.remove, STANDIN)
 
 
-def is_ours(labels: dict[str, str] | None, *, all_sessions: bool) -> bool:
-    """Return whether an object is this checkout's and, without `all_sessions`, not in use by
-    another of its running notebooks."""
-    labels = labels or {}
-    return labels.get(OWNER_LABEL) == owner_id() and (
-        all_sessions or not is_in_use_elsewhere(labels))
-
-
-def _removed(action: Callable[[], object]) -> bool:
-    """Remove an object; return whether it is gone. One that another container uses stays."""
+def _try_remove(remove: Callable[[], object]) -> bool:
+    """Remove an object; return False if it stays because a container uses it."""
     from docker.errors import APIError
 
     try:
-        action()
+        remove()
     except APIError as error:
         if error.status_code == 404:
             return True
-        # 409 is "in use"; of a network with a container in it the engine says 403.
+        # 409 means in use; the engine answers 403 for a network with a container in it.
         if error.status_code not in (403, 409):
             raise
         return False
     return True
 
 
-def count_ours(engine: Engine) -> int:
+def is_course_object(labels: Labels, *, all_sessions: bool) -> bool:
+    """Return whether an object belongs to this checkout.
+
+    Without `all_sessions`, objects that another running notebook of this checkout uses do not.
+    """
+    labels = labels or {}
+    return labels.get(OWNER_LABEL) == owner_id() and (
+        all_sessions or not is_in_use_elsewhere(labels)
+    )
+
+
+def count_course_objects(engine: Engine) -> int:
     """Return how many objects of this notebook, or of notebooks that have ended, are left."""
     only = {"label": f"{OWNER_LABEL}={owner_id()}"}
     client = engine.client
     labels = [image.labels for image in client.images.list(filters=only) if not is_tool(image.tags)]
-    labels += [container.labels for container in client.containers.list(
-        all=True, filters=only, ignore_removed=True)]
+    labels += [
+        container.labels
+        for container in client.containers.list(all=True, filters=only, ignore_removed=True)
+    ]
     labels += [volume.attrs.get("Labels") for volume in client.volumes.list(filters=only)]
     labels += [network.attrs.get("Labels") for network in client.networks.list(filters=only)]
-    return sum(is_ours(each, all_sessions=False) for each in labels)
+    return sum(is_course_object(each, all_sessions=False) for each in labels)
 
 
 def is_tool(tags: list[str]) -> bool:
-    """Whether an image is one of the course's tools, by its names."""
+    """Return whether an image with these tags is one of the course's tools."""
     return any(tag.startswith(TOOLS) for tag in tags)
 
 
 def _used_bytes(engine: Engine) -> int:
     used = engine.client.df()
     return (used.get("LayersSize") or 0) + sum(
-        (volume.get("UsageData") or {}).get("Size", 0) for volume in used.get("Volumes") or [])
+        (volume.get("UsageData") or {}).get("Size", 0) for volume in used.get("Volumes") or []
+    )

@@ -1,7 +1,4 @@
-"""A Docker Engine that answers, and how to talk to it: the SDK's client, or the docker command.
-
-Knows nothing of how the engine was found or started, and nothing of notebooks.
-"""
+"""A running Docker Engine, and how to talk to it: with the SDK's client or the docker command."""
 
 from __future__ import annotations
 
@@ -12,16 +9,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from helpers import process
+
 if TYPE_CHECKING:
     from docker import DockerClient
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine in use: `own` is the user's, `private` is the one the course started."""
+    """An engine in use: `user` for the user's engine, `private` for the one the course runs."""
 
     host: str
-    kind: Literal["own", "private"]
+    kind: Literal["user", "private"]
     version: str
     docker: str = "docker"
     extra_env: Mapping[str, str] = field(default_factory=dict)
@@ -33,17 +32,21 @@ class Engine:
 
     @property
     def major(self) -> int:
-        """The engine's major version, 0 where it names none."""
+        """The engine's major version, or 0 if it is unknown."""
         number = self.version.partition(".")[0]
         return int(number) if number.isdigit() else 0
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment for a child process that is to talk to this engine."""
-        return {**os.environ, **self.extra_env, "DOCKER_HOST": self.host,
-                "BUILDX_BUILDER": "default",
-                # Without attestations an image id holds still on a cached rebuild (moby#48391).
-                "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+        """The environment for a child process that talks to this engine."""
+        return {
+            **os.environ,
+            **self.extra_env,
+            "DOCKER_HOST": self.host,
+            "BUILDX_BUILDER": "default",
+            # Without attestations, a cached rebuild keeps the image's id (moby#48391).
+            "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+        }
 
     @cached_property
     def client(self) -> DockerClient:
@@ -53,6 +56,5 @@ class Engine:
         return docker.DockerClient(base_url=self.host, timeout=60)
 
     def run(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run `docker ARGS` to its end, output captured as text; never raises for its exit code."""
-        return subprocess.run([self.docker, *args], env=self.env, text=True, timeout=timeout,
-                              capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        """Run `docker ARGS` to its end; return its output as text, whatever its exit code."""
+        return process.run([self.docker, *args], env=self.env, timeout=timeout)

@@ -1,8 +1,4 @@
-"""Which engine is used: the user's own where one answers, else the private one.
-
-The one place with the engine policy. Standard library only, so that `lab` can ask before the
-environment exists.
-"""
+"""The engine policy: use the user's engine if one answers, otherwise the private one."""
 
 from __future__ import annotations
 
@@ -12,11 +8,11 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from helpers import process
 from helpers.engine import probe
 from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine
@@ -25,101 +21,120 @@ from helpers.errors import EngineUnavailable
 FLOOR = 23
 BUILDX_FLOOR = (0, 14)
 COMPOSE_FLOOR = (2, 0)
+# How to install Docker Engine, by the ID of os-release(5). Debian 12's engine is too old.
+INSTALL_COMMANDS = {
+    "ubuntu": "sudo apt install docker.io docker-buildx docker-compose-v2",
+    "trixie": "sudo apt install docker.io docker-cli docker-buildx docker-compose",
+    "fedora": "sudo dnf install moby-engine docker-buildx docker-compose",
+    "arch": "sudo pacman -S docker docker-buildx docker-compose",
+}
 
 
 @cache
 def connect() -> Engine:
-    """The engine for this process, found or started once; released when the process ends.
+    """Return the engine for this process, starting the private one if there is no other.
 
-    Raises EngineUnavailable, with the line to type, where there is none to be had.
+    A private engine is released when the process ends. Raises EngineUnavailable, with the next
+    step, if there is no engine to use.
     """
-    found = find_own()
-    if found:
-        return found
+    user = find_user_engine()
+    if user:
+        return user
     private = PrivateEngine()
-    why_not = private.refusal()
-    if why_not:
-        raise EngineUnavailable(f"No Docker Engine answers, and {why_not}.", _install_line())
+    reason = private.unavailable_reason()
+    if reason:
+        raise EngineUnavailable(f"No Docker Engine is running, and {reason}.", install_hint())
     engine = private.start()
     atexit.register(private.release)
     return engine
 
 
-def find_own(*, install: bool = True) -> Engine | None:
-    """The user's own engine where one answers, else None.
+def find_user_engine(*, install: bool = True) -> Engine | None:
+    """Return the user's engine if one answers, otherwise None.
 
-    With an old client beside it, the course's client tools are used, and with `install` fetched
-    first. Raises EngineUnavailable when there is an engine that can't be used: too old, without
-    BuildKit, stopped, or not allowed to this user.
+    If the user's docker command is too old for the course, the engine gets the course's client
+    tools, downloaded first with `install`. Raises EngineUnavailable for an engine that can't be
+    used: too old, without BuildKit, stopped, or without permission for this user.
     """
-    private = PrivateEngine()
     explicit = os.environ.get("DOCKER_HOST", "")
-    if explicit == private.host:
+    if explicit == PrivateEngine().host:
         return None
     for host in [explicit] if explicit else _candidates():
         try:
             answer = probe.ask(host)
         except PermissionError:
             raise EngineUnavailable(
-                f"There is an engine at {host}, but you may not use its socket.",
-                "sudo usermod -aG docker $USER   (then log out and in again)") from None
+                f"Permission denied on the Docker socket {host}.",
+                "Add yourself to the docker group: sudo usermod -aG docker $USER   "
+                "(then log out and in again)",
+            ) from None
         except OSError:
             continue
-        return _usable(host, answer, install)
+        _check(host, answer)
+        return Engine(host, "user", answer.version, *find_client(install))
     if explicit:
-        raise EngineUnavailable(f"DOCKER_HOST is {explicit}, and no engine answers there.",
-                                "Start that engine, or: unset DOCKER_HOST")
-    if Path("/run/systemd/system").is_dir() and _unit_exists():
-        raise EngineUnavailable("Docker Engine is installed here, but it is stopped.",
-                                "sudo systemctl start docker")
+        raise EngineUnavailable(
+            f"DOCKER_HOST is {explicit}, but no engine answers there.",
+            "Start that engine, or run: unset DOCKER_HOST",
+        )
+    if Path("/run/systemd/system").is_dir() and _has_systemd_unit():
+        raise EngineUnavailable(
+            "Docker Engine is installed but not running.", "Start it: sudo systemctl start docker"
+        )
     return None
 
 
 def _candidates() -> Iterator[str]:
-    """Where an engine of the user's may answer, the current Docker context first."""
+    """Yield the addresses where a user's engine may answer, the current Docker context first."""
     if shutil.which("docker"):
-        said = subprocess.run(["docker", "context", "inspect"], text=True, capture_output=True,
-                              check=False, stdin=subprocess.DEVNULL)
-        if said.returncode == 0:
-            yield json.loads(said.stdout)[0]["Endpoints"]["docker"]["Host"]
+        completed = process.run(["docker", "context", "inspect"])
+        if completed.returncode == 0:
+            yield json.loads(completed.stdout)[0]["Endpoints"]["docker"]["Host"]
     runtime = os.environ.get("XDG_RUNTIME_DIR", "/run/user/none")
-    for path in ("/var/run/docker.sock", f"{runtime}/docker.sock",
-                 Path.home() / ".docker/run/docker.sock",
-                 Path.home() / ".docker/desktop/docker.sock",
-                 f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"):
+    for path in (
+        "/var/run/docker.sock",
+        f"{runtime}/docker.sock",
+        Path.home() / ".docker/run/docker.sock",
+        Path.home() / ".docker/desktop/docker.sock",
+        f"{runtime}/podman/podman.sock",
+        "/run/podman/podman.sock",
+    ):
         if Path(path).exists():
             yield f"unix://{path}"
 
 
-def _usable(host: str, answer: probe.Answer, install: bool) -> Engine:
-    """The engine at `host`, after its version, BuildKit and the client were looked at."""
+def _check(host: str, answer: probe.Answer) -> None:
+    """Raise EngineUnavailable if the engine at `host` can't run the course."""
     if not answer.is_docker or not answer.buildkit:
-        raise EngineUnavailable(f"The engine at {host} has no BuildKit (Podman's socket has none).",
-                                _install_line())
+        raise EngineUnavailable(
+            f"The engine at {host} has no BuildKit, which the course needs (Podman has none).",
+            install_hint(),
+        )
     major = re.match(r"\d+", answer.version)
     if not major or int(major.group()) < FLOOR:
         raise EngineUnavailable(
             f"The engine at {host} is version {answer.version}; the course needs {FLOOR} or newer.",
-            _install_line())
-    return Engine(host, "own", answer.version, *find_client(install))
+            install_hint(),
+        )
 
 
 def find_client(install: bool = True) -> tuple[str, dict[str, str]]:
-    """Return the docker command for a user's engine, and what its environment needs besides.
+    """Return the docker command for a user's engine, and the extra variables it needs.
 
-    The user's, if it has the plugins that the course needs; else the course's own, unpacked into
-    the cache folder (the engine is not changed). Raises EngineUnavailable where neither works.
+    This is the user's command if it has the plugins that the course needs, otherwise the one that
+    the course unpacks into its cache folder. Raises EngineUnavailable if neither works.
     """
     docker = shutil.which("docker")
-    missing = missing_plugin(docker) if docker else "there is no docker command."
-    if docker and missing is None:
+    problem = missing_plugin(docker) if docker else "it is not installed."
+    if docker and problem is None:
         return docker, {}
     private = PrivateEngine()
-    if private.refusal() or not (install or private.root.is_dir()):
-        raise EngineUnavailable(f"A Docker Engine is running, but the docker command can't be "
-                                f"used: {missing}",
-                                "Install docker-cli, docker-buildx-plugin and "
-                                "docker-compose-plugin, then run this command again.")
+    if private.unavailable_reason() or not (install or private.root.is_dir()):
+        raise EngineUnavailable(
+            f"A Docker Engine is running, but the docker command can't be used: {problem}",
+            "Install docker-cli, docker-buildx-plugin and "
+            "docker-compose-plugin, then run this command again.",
+        )
     with private.leases.locked():
         if install:
             private.install()
@@ -127,35 +142,49 @@ def find_client(install: bool = True) -> tuple[str, dict[str, str]]:
 
 
 def missing_plugin(docker: str) -> str | None:
-    """Return what this docker command lacks for the course, or None if it has all of it.
+    """Return which plugin this docker command lacks for the course, or None if it has all.
 
-    `--progress=rawjson` came with buildx 0.13, the record of a build's lines with 0.14.
+    `--progress=rawjson` came with buildx 0.13, the source lines in a build's metadata with 0.14.
     """
+
     def version(plugin: str) -> tuple[int, int] | None:
-        completed = subprocess.run([docker, plugin, "version"], text=True, capture_output=True,
-                                   check=False, stdin=subprocess.DEVNULL)
+        completed = process.run([docker, plugin, "version"])
         match = re.search(r"\bv?(\d+)\.(\d+)", completed.stdout)
         return (int(match[1]), int(match[2])) if match and completed.returncode == 0 else None
 
     buildx, compose = version("buildx"), version("compose")
     if buildx is None or buildx < BUILDX_FLOOR:
-        return f"its buildx plugin is {_older_than(buildx, BUILDX_FLOOR)}."
+        return f"its buildx plugin is {_describe(buildx, BUILDX_FLOOR)}."
     if compose is None or compose < COMPOSE_FLOOR:
-        return f"its Compose plugin is {_older_than(compose, COMPOSE_FLOOR)}."
+        return f"its Compose plugin is {_describe(compose, COMPOSE_FLOOR)}."
     return None
 
 
-def _older_than(version: tuple[int, int] | None, floor: tuple[int, int]) -> str:
+def _describe(version: tuple[int, int] | None, floor: tuple[int, int]) -> str:
     words = "missing" if version is None else "version {}.{}".format(*version)
     return f"{words} (the course needs {floor[0]}.{floor[1]} or newer)"
 
 
-def _unit_exists() -> bool:
-    return any(Path(folder, "docker.service").exists()
-               for folder in ("/etc/systemd/system", "/lib/systemd/system"))
+def _has_systemd_unit() -> bool:
+    return any(
+        Path(folder, "docker.service").exists()
+        for folder in ("/etc/systemd/system", "/lib/systemd/system")
+    )
 
 
-def _install_line() -> str:
-    if platform.system() in ("Darwin", "Windows"):
-        return "Install Docker Desktop and start it, then the same command again."
-    return "Install Docker Engine 23 or newer with buildx and Compose v2, then run this again."
+def install_hint() -> str:
+    """Return how to install Docker Engine on this system."""
+    if platform.system() == "Darwin":
+        return "Install Docker Desktop and start it, then run this command again."
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    names = [release.get(key, "") for key in ("VERSION_CODENAME", "ID", "ID_LIKE")]
+    for name in " ".join(names).split():
+        if command := INSTALL_COMMANDS.get(name):
+            return f"Install Docker Engine: {command}   (then run this command again)"
+    return (
+        f"Install Docker Engine {FLOOR} or newer with buildx and Compose v2 "
+        "(https://docs.docker.com/engine/install/), then run this command again."
+    )

@@ -1,7 +1,4 @@
-"""What every exercise is made of: a task, the checks of an answer, and the verdict.
-
-Plain frozen values. They must not know any one exercise, nor a widget, notebook or engine.
-"""
+"""The parts of every exercise: a task, the checks of an answer, and the verdict."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Task:
-    """An exercise as the student gets it; `start` is the submission with nothing filled in.
+    """An exercise as the student gets it; `start` is a submission without any answer.
 
-    A prediction's `start` is {group: {question: None}}, each to be answered by one of `choices`;
-    `button` is what the widget's button says, `is_code` whether the questions are lines of code.
+    The `start` of a prediction is {group: {question: None}}; each answer is one of `choices`.
+    `button` is the label of the widget's button, `is_code` whether the questions are lines of code.
     """
 
     id: str
@@ -31,21 +28,21 @@ class Task:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: right, wrong, or None for not tried; `hint` names this mistake."""
+    """The check of one answer: right, wrong, or None for not checked; `hint` is the reason."""
 
     name: str
     passed: bool | None
     hint: str = ""
 
     def text(self) -> str:
-        """The check on one line: a sign, the word for it, the name and the hint."""
-        word = {True: "✓ right", False: "✗ not right", None: "– not checked"}[self.passed]
-        return f"{word}: {self.name}" + (f" ({self.hint})" if self.hint else "")
+        """Return the check on one line: a sign, the result in words, the name and the hint."""
+        result = {True: "✓ right", False: "✗ not right", None: "– not checked"}[self.passed]
+        return f"{result}: {self.name}" + (f" ({self.hint})" if self.hint else "")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of one submission; `passed` is None when it could not be checked at all."""
+    """All checks of one submission; `passed` is None if it could not be checked at all."""
 
     task_id: str
     passed: bool | None
@@ -54,19 +51,19 @@ class Verdict:
 
     @property
     def headline(self) -> str:
-        """The verdict in one line, such as "5 of 7 right"."""
+        """Return the verdict in one line, such as "5 of 7 right"."""
         if self.passed is None:
             return "This could not be checked. It is not your mistake."
         right = sum(check.passed is True for check in self.checks)
         line = f"{right} of {len(self.checks)} right"
-        left = sum(check.passed is None for check in self.checks)
-        if left:
-            line += f", {left} not answered" if right + left < len(self.checks) else (
-                f", {left} still to answer")
-        return line
+        unanswered = sum(check.passed is None for check in self.checks)
+        if not unanswered:
+            return line
+        has_wrong = right + unanswered < len(self.checks)
+        return f"{line}, {unanswered} {'not answered' if has_wrong else 'still to answer'}"
 
     def text(self) -> str:
-        """The headline, and a line for each check."""
+        """Return the headline, and a line for each check."""
         if self.passed is None:
             reasons = dict.fromkeys(check.hint for check in self.checks if check.hint)
             return "\n".join([self.headline, *reasons])
@@ -77,7 +74,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Exercise:
-    """A task's maker, called when the task is asked for, and the function that grades it."""
+    """An exercise: a function that returns its task, and one that grades a submission."""
 
     id: str
     task: Callable[[], Task]

@@ -1,1 +1,1 @@
-"""Experiments: each runs something real and returns a frozen result; none prints or draws."""
+"""One folder per experiment: measure.py, result.py, view.py, and widget.py if it has one."""

@@ -1,19 +1,16 @@
-"""`%docker` and `%%docker`: docker command lines in a cell, as one types them in a terminal.
-
-Only IPython's side: takes the text, finds the engine, hands over to `parse` and `execute`. Knows
-nothing of docker's options.
-"""
+"""`%docker` and `%%docker`: docker command lines in a cell, typed as in a terminal."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from helpers.errors import CourseError
 from helpers.magic.execute import DockerCommandFailed, DockerCommandStopped, judge, run, run_all
-from helpers.magic.parse import own_options, plan, plans
+from helpers.magic.parse import magic_options, plan, plans
 from helpers.magic.words import split_commands
 
 if TYPE_CHECKING:
@@ -24,7 +21,7 @@ __all__ = ["DockerCommandFailed", "DockerCommandStopped", "DockerMagic", "load"]
 
 @magics_class
 class DockerMagic(Magics):
-    """Docker in a cell."""
+    """The magics that run docker commands in a cell."""
 
     @no_var_expand
     @line_cell_magic
@@ -32,37 +29,39 @@ class DockerMagic(Magics):
         """Run docker as in a terminal, in the current folder: `%docker ps`.
 
         `%%docker` runs the lines below it in order, each with or without the word docker, and
-        stops at the first failure. Before the subcommand, or on the %%docker line for all:
-        --until TEXT (stop once this is printed), --for SECONDS (stop then), --fails (a failure
-        is expected).
+        stops at the first failure. Options before the subcommand, or on the %%docker line for all
+        commands: --until TEXT (stop once this is printed), --for SECONDS (stop after this time),
+        --fails (expect a failure).
         """
         try:
-            _line(line) if cell is None else _body(line, cell)
-        except KeyboardInterrupt:       # before or after the command itself
+            _run_line(line) if cell is None else _run_body(line, cell)
+        except KeyboardInterrupt:  # before or after the command itself
             raise DockerCommandStopped("stopped") from None
 
 
-def _line(line: str) -> None:
+def _run_line(line: str) -> None:
     from helpers.engine.find import connect
 
     engine = connect()
-    one = plan(line, engine)
-    judge(one, run(one, one.options, engine), one.options)
+    command = plan(line, engine)
+    judge(command, run(command, command.options, engine), command.options)
 
 
-def _body(line: str, cell: str) -> None:
+def _run_body(line: str, cell: str) -> None:
     from helpers.engine.find import connect
 
-    heads = split_commands(line, os.environ, os.getcwd())  # noqa: PTH109 - text for a command
-    options, rest = own_options(heads[0].words if heads else ())
+    heads = split_commands(line, os.environ, str(Path.cwd()))
+    options, rest = magic_options(heads[0].words if heads else ())
     if rest:
-        raise CourseError(f"On the %%docker line only --until, --for and --fails: {line}",
-                          "Put the commands on the lines below it.")
+        raise CourseError(
+            f"The %%docker line takes only --until, --for and --fails: {line}",
+            "Put the commands on the lines below it.",
+        )
     engine = connect()
-    found = plans(cell, engine)
-    if not found:
-        raise CourseError("There is no docker command in this cell", "For instance: docker ps")
-    run_all(found, options, engine)
+    commands = plans(cell, engine)
+    if not commands:
+        raise CourseError("This cell has no docker command", "Example: docker ps")
+    run_all(commands, options, engine)
 
 
 def load(ipython: InteractiveShell) -> None:

@@ -1,8 +1,4 @@
-"""A child process whose output is shown as it comes, and which can be stopped within bounds.
-
-Knows nothing of Docker's command line or of IPython: it prints, watches for a text or a time,
-and signals a whole process group.
-"""
+"""Run a child process whose output is shown as it comes, and stop it within a bounded time."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,32 +14,42 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Literal
 
-WINDOWS = sys.platform == "win32"
+KILL_STEPS = ((signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: by itself, or stopped for its text, its time or Ctrl-C."""
+    """How a child ended: by itself, or stopped because of its text, its time or Ctrl-C."""
 
     why: Literal["exit", "text", "time", "interrupt"]
     code: int
+    printed: bool  # whether it printed anything but white space
 
 
-def stream(argv: Sequence[str], env: Mapping[str, str], *, stdin: IO[bytes] | None = None,
-           until: str | None = None, seconds: float | None = None,
-           grace_seconds: float = 3, stop_more: Callable[[], None] = lambda: None) -> Ended:
-    """Run `argv`, printing its output in order as it comes.
+def stream(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    stdin: IO[bytes] | None = None,
+    until: str | None = None,
+    seconds: float | None = None,
+    grace_seconds: float = 3,
+    stop_more: Callable[[], None] = lambda: None,
+) -> Ended:
+    """Run `argv`, print its output in order as it comes, and return how it ended.
 
     Stops it once its output contains `until`, or after `seconds`, or on Ctrl-C: SIGINT to its
     group, after `grace_seconds` `stop_more()`, then SIGTERM and SIGKILL.
     """
-    options: dict[str, object] = {"start_new_session": True}
-    if WINDOWS:
-        options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
     why: Literal["exit", "text", "time", "interrupt"] = "exit"
-    child = subprocess.Popen(argv, env=dict(env), stdin=stdin or subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             **options)  # type: ignore[call-overload]
+    child = subprocess.Popen(
+        argv,
+        env=dict(env),
+        stdin=stdin or subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     output = _Output(child)
     try:
         why = output.show(until, None if seconds is None else time.monotonic() + seconds)
@@ -55,92 +60,95 @@ def stream(argv: Sequence[str], env: Mapping[str, str], *, stdin: IO[bytes] | No
     finally:
         if child.poll() is None:
             _stop(child, grace_seconds, stop_more)
-        output.rest(show=why != "text")
-    return Ended(why, child.returncode)
+        output.close(show=why != "text")
+    return Ended(why, child.returncode, output.printed)
 
 
 class _Output:
-    """The child's output, read by a thread, so that time-outs and Ctrl-C work everywhere."""
+    """The child's output, read by a thread so that a time limit and Ctrl-C work meanwhile."""
 
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        assert child.stdout is not None
         self.pipe = child.stdout
-        self.chunks: queue.Queue[bytes | None] = queue.Queue()
+        self.chunks: queue.Queue[bytes | None] = queue.Queue()  # None: the end
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self.line_open = False
-        self.ended = False
-        self.thread = threading.Thread(target=self.read, daemon=True)
-        self.thread.start()
+        self.printed = False
+        self.is_line_open = False
+        self.is_complete = False
+        threading.Thread(target=self.read, daemon=True).start()
 
     def read(self) -> None:
-        assert self.pipe is not None
+        """Put what comes through the pipe into the queue until the pipe is closed."""
         with suppress(OSError, ValueError):
             while chunk := os.read(self.pipe.fileno(), 65_536):
                 self.chunks.put(chunk)
         self.chunks.put(None)
 
-    def show(self, until: str | None,
-             deadline: float | None) -> Literal["exit", "text", "time"]:
-        """Print until the end, the text or the deadline; says which it was."""
-        seen = ""
+    def show(self, until: str | None, deadline: float | None) -> Literal["exit", "text", "time"]:
+        """Print until the end, the text or the deadline; return which of them came first."""
+        tail = ""
         while True:
-            # A bounded wait, so that Ctrl-C reaches this thread on every system.
-            left = 0.5 if deadline is None else min(0.5, deadline - time.monotonic())
-            if left <= 0:
+            # The wait is bounded so that Ctrl-C reaches this thread on every system.
+            remaining = 0.5 if deadline is None else min(0.5, deadline - time.monotonic())
+            if remaining <= 0:
                 return "time"
             try:
-                chunk = self.chunks.get(timeout=left)
+                chunk = self.chunks.get(timeout=remaining)
             except queue.Empty:
                 continue
-            text = self.put(chunk)
+            text = self.print(chunk)
             if until is not None:
-                seen = seen[-len(until):] + text
-                if until in seen:
+                tail = tail[-len(until) :] + text
+                if until in tail:
                     return "text"
             if chunk is None:
-                self.ended = True
+                self.is_complete = True
                 return "exit"
 
-    def put(self, chunk: bytes | None) -> str:
+    def print(self, chunk: bytes | None) -> str:
+        """Print the complete characters of a chunk and return them."""
         text = self.decoder.decode(chunk or b"", final=chunk is None)
         if text:
             print(text, end="", flush=True)
-            self.line_open = not text.endswith("\n")
+            self.printed = self.printed or not text.isspace()
+            self.is_line_open = not text.endswith("\n")
         return text
 
-    def rest(self, show: bool) -> None:
-        """After the child's end: its last words, if wanted, and the pipe closed."""
-        until = time.monotonic() + 2
-        while not self.ended and time.monotonic() < until:
+    def close(self, show: bool) -> None:
+        """Read the rest once the child has ended, print it if `show`, and close the pipe."""
+        deadline = time.monotonic() + 2
+        while not self.is_complete and time.monotonic() < deadline:
             with suppress(queue.Empty):
                 chunk = self.chunks.get(timeout=0.1)
                 if show:
-                    self.put(chunk)
-                self.ended = chunk is None
-        if self.line_open:
+                    self.print(chunk)
+                self.is_complete = chunk is None
+        if self.is_line_open:
             print(flush=True)
-        if self.pipe is not None and self.ended:
+        if self.is_complete:
             self.pipe.close()
 
 
-def _stop(child: subprocess.Popen[bytes], grace_seconds: float,
-          stop_more: Callable[[], None]) -> None:
-    """Ends the child's group step by step; a further Ctrl-C goes to the next step."""
-    soft = signal.CTRL_BREAK_EVENT if WINDOWS else signal.SIGINT  # type: ignore[attr-defined]
-    steps: list[tuple[Callable[[], None], float]] = [
-        (lambda: _signal(child, soft), grace_seconds),
-        (stop_more, 3),
-        (lambda: _signal(child, signal.SIGTERM), 3),
-        (child.kill if WINDOWS else lambda: _signal(child, signal.SIGKILL), 5)]
-    for act, bound in steps:
+def _stop(
+    child: subprocess.Popen[bytes], grace_seconds: float, stop_more: Callable[[], None]
+) -> None:
+    """Stop the child's group step by step; another Ctrl-C skips to the next step."""
+
+    def send(number: int) -> Callable[[], None]:
+        return lambda: _signal_group(child, number)
+
+    steps = [
+        (send(signal.SIGINT), grace_seconds),
+        (stop_more, 3.0),
+        *((send(number), seconds) for number, seconds in KILL_STEPS),
+    ]
+    for act, seconds in steps:
         with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
             act()
-            child.wait(timeout=bound)
+            child.wait(timeout=seconds)
             return
 
 
-def _signal(child: subprocess.Popen[bytes], number: int) -> None:
+def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
-        if WINDOWS:
-            child.send_signal(number)
-        else:
-            os.killpg(child.pid, number)
+        os.killpg(child.pid, number)

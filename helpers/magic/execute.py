@@ -1,6 +1,6 @@
-"""Runs a plan of `%docker` on the engine: label notice, Compose's labels, stopping, failure.
+"""Run the plans of `%docker` on the engine and judge how each command ended.
 
-Prints what docker prints, and lines of its own that start with a dash. Knows nothing of IPython.
+Prints what docker prints. Each note of the course starts with a dash.
 """
 
 from __future__ import annotations
@@ -9,180 +9,230 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from helpers import process
 from helpers.engine import probe
 from helpers.engine.engine import Engine
-from helpers.engine.owner import OWNER_LABEL, labels, name_taken
+from helpers.engine.labels import OWNER_LABEL, labels, name_taken
 from helpers.errors import CourseError
 from helpers.magic.child import Ended, stream
-from helpers.magic.parse import Options, Plan
+from helpers.magic.parse import Compose, Options, Plan
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _noticed = False
 
 
 class DockerCommandFailed(CourseError):
-    """A docker command that ended with another exit code than 0; its output is above."""
+    """A docker command exited with a code other than 0."""
 
-    def __init__(self, line: str, exit_code: int) -> None:
-        super().__init__(f"docker ended with exit code {exit_code}: {line}",
-                         "The lines above say why.")
+    def __init__(self, line: str, exit_code: int, *, printed: bool) -> None:
+        super().__init__(
+            f"docker failed with exit code {exit_code}: {line}",
+            "See its output above." if printed else "It printed no error message.",
+        )
         self.exit_code = exit_code
 
 
 class DockerCommandStopped(CourseError):
-    """A docker command that Ctrl-C, or the stop button, ended."""
+    """A docker command was stopped by Ctrl-C or the stop button."""
+
+
+# --- several commands, and the verdict
 
 
 def run_all(plans: list[Plan], options: Options, engine: Engine) -> None:
-    """Run the plans in order; the first failure stops.
+    """Run the plans in order and stop at the first failure.
 
-    `options` hold for all: the time for each command, the text for whichever prints it first,
-    and with `fails` one of them must fail. Raises DockerCommandFailed or another CourseError.
+    The options apply to all: `seconds` to each command, `until` to the first command that prints
+    the text, and with `fails` one of the commands must fail. Raises CourseError if a command
+    doesn't end as expected.
     """
-    wanted = options.until
-    for each in plans:
-        own = each.options
-        now = replace(own, until=own.until or wanted, seconds=own.seconds or options.seconds)
-        last = each is plans[-1]
-        try:
-            ended = run(each, now, engine)
-            if ended.why != "text" and not (last and wanted):
-                now = replace(now, until=own.until)   # a later command may still print it
-            elif ended.why == "text":
-                wanted = None
-            judge(each, ended, now)
-        except DockerCommandFailed as failure:
-            if not options.fails:
-                raise
-            _note(f"failed with exit code {failure.exit_code}, as expected")
-            return
-    if options.fails:
-        raise CourseError("This was expected to fail, and did not",
-                          "Take --fails away if success is right.")
+    try:
+        _run_in_order(plans, options, engine)
+    except DockerCommandFailed as failure:
+        if not options.fails:
+            raise
+        _note(f"failed with exit code {failure.exit_code}, as expected")
+    else:
+        if options.fails:
+            raise CourseError(
+                "One of these commands was expected to fail, but all succeeded",
+                "Remove --fails if success is correct.",
+            )
+
+
+def _run_in_order(plans: list[Plan], shared: Options, engine: Engine) -> None:
+    awaited = shared.until
+    for plan in plans:
+        until, seconds = plan.options.until, plan.options.seconds
+        options = replace(plan.options, until=until or awaited, seconds=seconds or shared.seconds)
+        ended = run(plan, options, engine)
+        if ended.why == "text":
+            awaited = None
+        elif awaited and plan is not plans[-1]:  # a later command may still print it
+            options = replace(options, until=until)
+        judge(plan, ended, options)
 
 
 def judge(plan: Plan, ended: Ended, options: Options) -> None:
-    """Whether what happened is what was asked for; raises CourseError where it is not."""
+    """Raise CourseError unless the command ended as its options expect."""
     if ended.why == "interrupt":
         raise DockerCommandStopped(f"stopped: {plan.typed}")
-    if ended.why == "exit" and options.fails:
-        if ended.code == 0:
-            raise CourseError(f"This was expected to fail, and did not: {plan.typed}",
-                              "Take --fails away if success is right.")
-        _note(f"failed with exit code {ended.code}, as expected")
-        return
-    if ended.why == "exit" and ended.code != 0:
-        raise DockerCommandFailed(plan.typed, ended.code)
-    if options.until and ended.why != "text":
-        when = "ended" if ended.why == "exit" else f"ran for {options.seconds:g} s"
-        raise CourseError(f"The command {when} and never printed {options.until!r}: {plan.typed}",
-                          "Look above for what it printed instead.")
     if options.fails:
-        raise CourseError(f"This was expected to fail, and was stopped instead: {plan.typed}")
-    if ended.why == "text":
-        _note(f"stopped: its output contains {options.until!r}" if options.until else "stopped")
-    if ended.why == "time":
+        if ended.why != "exit":
+            raise CourseError(f"This command was expected to fail, but was stopped: {plan.typed}")
+        if ended.code == 0:
+            raise CourseError(
+                f"This command was expected to fail, but succeeded: {plan.typed}",
+                "Remove --fails if success is correct.",
+            )
+        _note(f"failed with exit code {ended.code}, as expected")
+    elif ended.why == "exit" and ended.code != 0:
+        raise DockerCommandFailed(plan.typed, ended.code, printed=ended.printed)
+    elif ended.why == "text":
+        _note(f"stopped: its output contains {options.until!r}")
+    elif options.until:
+        when = "ended" if ended.why == "exit" else f"ran for {options.seconds:g} s"
+        raise CourseError(
+            f"The command {when} and never printed {options.until!r}: {plan.typed}",
+            "Compare the text with the output above." if ended.printed else "It printed nothing.",
+        )
+    elif ended.why == "time":
         _note(f"stopped after {options.seconds:g} s")
 
 
+# --- one command
+
+
+@dataclass(frozen=True)
+class _Command:
+    """What to start, and how to stop what it starts on the engine."""
+
+    args: tuple[str, ...]
+    stdin: Path = Path(os.devnull)
+    grace_seconds: float = 3
+    stop_early: Callable[[], None] = lambda: None  # if SIGINT doesn't end it within the grace
+    stop_rest: Callable[[], None] = lambda: None  # once a stopped command has ended
+
+
 def run(plan: Plan, options: Options, engine: Engine) -> Ended:
-    """Run one plan, its output shown as it comes; tells how it ended, without judging it."""
-    cwd = str(Path.cwd())
-    env = {**engine.env, "DOCKER_BUILDKIT": "1", "DOCKER_CLI_HINTS": "false", "PWD": cwd}
-    _label_volumes(plan, engine)
-    for image in plan.build.tags if plan.build else [plan.image] if plan.image else []:
-        if taken := name_taken(engine.host, image):
-            _note(f"{taken} {'This build takes over the name.' if plan.build else ''}".rstrip())
-    with ExitStack() as stack:
-        argv, stdin, stop_more, grace = [engine.docker, *plan.args], None, lambda: None, 3.0
-        if plan.compose:
-            project = _resolve(plan, engine, env)
-            _adapt(project, engine)
-            stdin = stack.enter_context(tempfile.TemporaryFile())
-            stdin.write(json.dumps(project).encode())
-            stdin.seek(0)
-            argv = [engine.docker, *_compose_args(plan, project)]
-            grace = 14.0      # Compose gives each container ten seconds to stop
-            running = _running(engine, project)
-        elif plan.build:
-            plan = _with_contexts(plan, engine)
-            argv = [engine.docker, *plan.args]
-        elif plan.subcommand[-1:] in {("run",), ("create",)}:
-            plan = _with_image(plan, engine)
-            if engine.kind == "own" and plan.publish_all:
-                plan = _with_loopback(plan, engine)
-            argv = [engine.docker, *plan.args]
-        if plan.foreground_run:
-            file = Path(plan.cidfile or "cid")
-            if not plan.cidfile:
-                file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "cid"
-                argv = [engine.docker, *plan.with_args(["--cidfile", str(file)]).args]
-            stop_more = lambda: _stop_container(file, engine)  # noqa: E731
-            grace = 2.0
-        if plan.rewritten and engine.kind == "own":
-            _note(f"run here as: {plan.line}")
-        try:
-            ended = stream(argv, env, stdin=stdin, until=options.until, seconds=options.seconds,
-                           grace_seconds=grace, stop_more=stop_more)
+    """Run one plan, print its output as it comes, and return how it ended."""
+    _create_labelled_volumes(plan, engine)
+    _note_taken_names(plan, engine)
+    adapted = _publish_locally(_use_stand_in(_use_contexts(plan, engine), engine), engine)
+    env = {
+        **engine.env,
+        "DOCKER_BUILDKIT": "1",
+        "DOCKER_CLI_HINTS": "false",
+        "PWD": str(Path.cwd()),
+    }
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            command = _prepare(adapted, engine, env, Path(folder))
+            if adapted.rewritten and engine.kind == "user":
+                _note(f"run here as: {adapted.line}")
+            with command.stdin.open("rb") as stdin:
+                ended = stream(
+                    [engine.docker, *command.args],
+                    env,
+                    stdin=stdin,
+                    until=options.until,
+                    seconds=options.seconds,
+                    grace_seconds=command.grace_seconds,
+                    stop_more=command.stop_early,
+                )
             if ended.why != "exit":
-                stop_more()
-                if plan.compose:      # a Ctrl-C that came before Compose listened for one
-                    for container in _running(engine, project) - running:
-                        engine.run("stop", container)
-        except FileNotFoundError:
-            raise CourseError("There is no docker command on this machine",
-                              "Type: python3 -m helpers doctor") from None
-        if plan.labelled:
-            _notice()
-        return ended
+                command.stop_rest()
+    except FileNotFoundError as error:
+        if error.filename != engine.docker:
+            raise
+        raise CourseError(
+            "The docker command is not installed", "Run: python3 -m helpers doctor"
+        ) from None
+    if plan.labelled:
+        _show_notice()
+    return ended
+
+
+def _prepare(plan: Plan, engine: Engine, env: Mapping[str, str], folder: Path) -> _Command:
+    """Return the command of a plan; the folder is for files that it needs until it ends."""
+    if plan.compose:
+        return _prepare_compose(plan, plan.compose, engine, env, folder)
+    if plan.foreground_run:
+        return _prepare_foreground_run(plan, engine, folder)
+    return _Command(plan.args)
+
+
+def _prepare_foreground_run(plan: Plan, engine: Engine, folder: Path) -> _Command:
+    """Return a `docker run` that leaves its container's id in a file, to stop the container by."""
+    cidfile = Path(plan.cidfile) if plan.cidfile else folder / "cid"
+    args = plan.args if plan.cidfile else plan.with_args(["--cidfile", str(cidfile)]).args
+
+    def stop_container() -> None:
+        container = cidfile.read_text().strip() if cidfile.exists() else ""
+        if not container:
+            return
+        try:
+            engine.run("stop", "-t", "2", container, timeout=15)
+        except subprocess.TimeoutExpired:
+            short_id = container[:12]
+            _note(f"the container {short_id} did not stop; docker rm -f {short_id}")
+
+    return _Command(args, grace_seconds=2, stop_early=stop_container, stop_rest=stop_container)
 
 
 def _note(text: str) -> None:
     print(f"— {text}", flush=True)
 
 
-def _notice() -> None:
-    """Once a session: that what the cells create can be found and removed."""
+def _show_notice() -> None:
+    """Print, once a session, how to find and remove what the cells create."""
     global _noticed
     if not _noticed:
-        _note(f"what %docker creates is labelled {OWNER_LABEL}; "
-              "`python3 -m helpers clean` removes it")
+        _note(
+            f"what %docker creates is labelled {OWNER_LABEL}; `python3 -m helpers clean` removes it"
+        )
         _noticed = True
 
 
-def _label_volumes(plan: Plan, engine: Engine) -> None:
-    """`run -v data:/x` would make the volume without our label: make it first, with it."""
-    label = [f"--label={name}={value}" for name, value in labels().items()]
+def _note_taken_names(plan: Plan, engine: Engine) -> None:
+    """Print a note for each image name that the course has given to a different image."""
+    for tag in plan.build.tags if plan.build else ():
+        if taken := name_taken(engine.host, tag):
+            _note(f"{taken} This build takes over the name.")
+    if plan.image and (taken := name_taken(engine.host, plan.image)):
+        _note(taken)
+
+
+def _create_labelled_volumes(plan: Plan, engine: Engine) -> None:
+    """Create the missing volumes of `run -v data:/x`, which docker would create unlabelled."""
+    label_args = [f"--label={name}={value}" for name, value in labels().items()]
     for name in plan.volumes:
         if engine.run("volume", "inspect", name).returncode:
-            engine.run("volume", "create", *label, name)
+            engine.run("volume", "create", *label_args, name)
 
 
-def _stop_container(cidfile: Path, engine: Engine) -> None:
-    """Stops the container that `docker run` started, if it got that far and still runs."""
-    container = cidfile.read_text().strip() if cidfile.exists() else ""
-    if not container:
-        return
-    try:
-        engine.run("stop", "-t", "2", container, timeout=15)
-    except subprocess.TimeoutExpired:
-        _note(f"the container {container[:12]} did not stop; docker rm -f {container[:12]}")
+# --- stand-in base images and ports on the user's engine
 
 
-# --- stand-in base images and ports on the user's own engine
+def _use_contexts(plan: Plan, engine: Engine) -> Plan:
+    """Return a build's plan with `--build-context` where only a stand-in is available."""
+    if not plan.build:
+        return plan
+    dockerfile = Path(plan.build.dockerfile or Path(plan.build.context) / "Dockerfile")
+    args = _context_args(dockerfile, engine)
+    return replace(plan.with_args(args), rewritten=True) if args else plan
 
 
-def _contexts(engine: Engine, dockerfile: Path) -> list[str]:
-    """`--build-context` arguments for base images that only a stand-in can give."""
+def _context_args(dockerfile: Path, engine: Engine) -> list[str]:
+    """Return `--build-context` arguments for base images that only a stand-in provides."""
     if not dockerfile.is_file():
         return []
-    from helpers.engine.build.run import check_stages
+    from helpers.build.run import check_stages
     from helpers.engine.standin import named_contexts
 
     text = dockerfile.read_text(encoding="utf-8-sig", errors="replace")
@@ -190,102 +240,126 @@ def _contexts(engine: Engine, dockerfile: Path) -> list[str]:
     return named_contexts(engine, text)
 
 
-def _with_contexts(plan: Plan, engine: Engine) -> Plan:
-    assert plan.build
-    file = Path(plan.build.dockerfile or Path(plan.build.context) / "Dockerfile")
-    extra = _contexts(engine, file)
-    return replace(plan.with_args(extra), rewritten=True) if extra else plan
-
-
-def _with_loopback(plan: Plan, engine: Engine) -> Plan:
-    """The same plan with a `-p` on 127.0.0.1 for each port that `-P` would publish everywhere.
-
-    A port that has a `-p` is left alone by `-P`.
-    """
-    found = probe.inspect_image(engine.host, plan.image) or {"Config": {}}
-    ports = dict.fromkeys([*plan.exposed, *(found["Config"].get("ExposedPorts") or ())])
-    extra = [word for port in ports for word in ("-p", f"127.0.0.1::{port}")]
-    return replace(plan.with_args(extra), rewritten=True) if extra else plan
-
-
-def _with_image(plan: Plan, engine: Engine) -> Plan:
-    """The same plan with the stand-in where only that can give the base image."""
+def _use_stand_in(plan: Plan, engine: Engine) -> Plan:
+    """Return a container's plan with the stand-in's name where only a stand-in is available."""
     from helpers.engine.standin import REAL, image_for
 
-    if REAL not in plan.args[plan.insert_at:]:
+    if not plan.image or REAL not in plan.args[plan.insert_at :]:
         return plan
-    at = plan.args.index(REAL, plan.insert_at)
     image = image_for(engine, REAL)
-    return plan if image == REAL else replace(
-        plan, args=(*plan.args[:at], image, *plan.args[at + 1:]), rewritten=True)
+    if image == REAL:
+        return plan
+    index = plan.args.index(REAL, plan.insert_at)
+    args = (*plan.args[:index], image, *plan.args[index + 1 :])
+    return replace(plan, args=args, rewritten=True)
+
+
+def _publish_locally(plan: Plan, engine: Engine) -> Plan:
+    """Return the plan with a `-p` on 127.0.0.1 for each port that `-P` would publish everywhere.
+
+    `-P` skips a port that has a `-p`. The private engine publishes on 127.0.0.1 anyway.
+    """
+    if not (plan.image and plan.publish_all and engine.kind == "user"):
+        return plan
+    image = probe.inspect_image(engine.host, plan.image) or {"Config": {}}
+    ports = dict.fromkeys([*plan.exposed, *(image["Config"].get("ExposedPorts") or ())])
+    args = [word for port in ports for word in ("-p", f"127.0.0.1::{port}")]
+    return replace(plan.with_args(args), rewritten=True) if args else plan
 
 
 # --- Compose
 
 
-def _resolve(plan: Plan, engine: Engine, env: Mapping[str, str]) -> dict[str, Any]:
-    """The project as Compose reads it, all profiles; raises DockerCommandFailed."""
-    assert plan.compose
-    args = [*plan.compose.before, "compose", *plan.compose.options, "--profile", "*",
-            "config", "--format", "json"]
-    done = subprocess.run([engine.docker, *args], env=dict(env), capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=60, check=False)
-    print(done.stderr, end="", flush=True)
-    if done.returncode:
-        raise DockerCommandFailed(plan.typed, done.returncode)
-    project: dict[str, Any] = json.loads(done.stdout)
+def _prepare_compose(
+    plan: Plan, compose: Compose, engine: Engine, env: Mapping[str, str], folder: Path
+) -> _Command:
+    """Return a Compose command that reads the labelled project from its standard input."""
+    project = _resolve(plan, compose, engine, env)
+    _adapt_project(project, engine)
+    file = folder / "project.json"
+    file.write_text(json.dumps(project), encoding="utf-8")
+    args = (
+        *compose.before,
+        *("compose", "-p", project["name"], "--project-directory", _project_directory(compose)),
+        *(*compose.kept, "-f", "-"),
+        *compose.rest,
+    )
+    before = _running_containers(project, engine)
+
+    def stop_new_containers() -> None:
+        # Compose leaves them running if Ctrl-C came before it listened for one.
+        for container in _running_containers(project, engine) - before:
+            engine.run("stop", container)
+
+    # Compose gives each container ten seconds to stop.
+    return _Command(args, stdin=file, grace_seconds=14, stop_rest=stop_new_containers)
+
+
+def _resolve(
+    plan: Plan, compose: Compose, engine: Engine, env: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the project as Compose reads it, with all profiles. Raises DockerCommandFailed."""
+    config = ("--profile", "*", "config", "--format", "json")
+    completed = process.run(
+        [engine.docker, *compose.before, "compose", *compose.options, *config], env=env, timeout=60
+    )
+    print(completed.stderr, end="", flush=True)
+    if completed.returncode:
+        printed = bool(completed.stderr.strip())
+        raise DockerCommandFailed(plan.typed, completed.returncode, printed=printed)
+    project: dict[str, Any] = json.loads(completed.stdout)
     return project
 
 
-def _adapt(project: dict[str, Any], engine: Engine) -> None:
-    """Labels on all that the project creates; on an own engine also ports and base images."""
+def _adapt_project(project: dict[str, Any], engine: Engine) -> None:
+    """Label what the project creates; add stand-ins and, on the user's engine, local ports."""
     for service in project.get("services", {}).values():
-        _label(service)
-        build = service.get("build")
-        if build:
-            _label(build)
-            file = Path(build.get("context", "."), build.get("dockerfile", "Dockerfile"))
-            for argument in _contexts(engine, file):
-                name, equals, value = argument.partition("=")
-                if equals:
-                    build.setdefault("additional_contexts", {}).setdefault(name, value)
-        for port in service.get("ports", []) if engine.kind == "own" else []:
+        _add_labels(service)
+        if build := service.get("build"):
+            _add_labels(build)
+            _add_contexts(build, engine)
+        for port in service.get("ports", []) if engine.kind == "user" else []:
             port.setdefault("host_ip", "127.0.0.1")
-            port.setdefault("published", "0")     # any; Compose drops the address without it
+            port.setdefault("published", "0")  # any; without it Compose ignores the address
     for kind in ("networks", "volumes"):
-        for name, found in project.get(kind, {}).items():
-            if not (found or {}).get("external"):
-                project[kind][name] = _label(found or {})
+        for name, settings in project.get(kind, {}).items():
+            if not (settings or {}).get("external"):
+                project[kind][name] = _add_labels(settings or {})
 
 
-def _running(engine: Engine, project: Mapping[str, Any]) -> set[str]:
-    """The ids of the project's containers that run."""
-    listed = engine.run("ps", "-q", "--no-trunc", "--filter",
-                        f"label=com.docker.compose.project={project['name']}")
-    return set(listed.stdout.split())
+def _add_contexts(build: dict[str, Any], engine: Engine) -> None:
+    dockerfile = Path(build.get("context", "."), build.get("dockerfile", "Dockerfile"))
+    for argument in _context_args(dockerfile, engine):
+        name, equals, value = argument.partition("=")
+        if equals:
+            build.setdefault("additional_contexts", {}).setdefault(name, value)
 
 
-def _label(thing: dict[str, Any]) -> dict[str, Any]:
-    thing["labels"] = {**thing.get("labels", {}), **labels()}
-    return thing
+def _add_labels(settings: dict[str, Any]) -> dict[str, Any]:
+    settings["labels"] = {**settings.get("labels", {}), **labels()}
+    return settings
 
 
-def _compose_args(plan: Plan, project: dict[str, Any]) -> list[str]:
-    assert plan.compose
-    return [*plan.compose.before, "compose", "-p", project["name"], "--project-directory",
-            _project_directory(plan), *plan.compose.kept, "-f", "-", *plan.compose.rest]
+def _running_containers(project: Mapping[str, Any], engine: Engine) -> set[str]:
+    """Return the ids of the project's running containers."""
+    label = f"label=com.docker.compose.project={project['name']}"
+    return set(engine.run("ps", "-q", "--no-trunc", "--filter", label).stdout.split())
 
 
-def _project_directory(plan: Plan) -> str:
-    """Where Compose would take relative paths from: given, the first file's, or found upwards."""
-    assert plan.compose
-    if plan.compose.directory:
-        return str(Path(plan.compose.directory).absolute())
+def _project_directory(compose: Compose) -> str:
+    """Return the folder that relative paths start from.
+
+    It is the given folder, else the first file's, else the nearest one upwards with a Compose file.
+    """
+    if compose.directory:
+        return str(Path(compose.directory).absolute())
     separator = os.environ.get("COMPOSE_PATH_SEPARATOR", os.pathsep)
     listed = os.environ.get("COMPOSE_FILE", "")
-    files = plan.compose.files or tuple(listed.split(separator) if listed else ())
+    files = compose.files or tuple(listed.split(separator) if listed else ())
     if files and files[0] != "-":
         return str(Path(files[0]).absolute().parent)
-    here = Path.cwd()
-    return str(next((folder for folder in (here, *here.parents)
-                     if any((folder / name).is_file() for name in COMPOSE_FILES)), here))
+    current = Path.cwd()
+    for folder in (current, *current.parents):
+        if any((folder / name).is_file() for name in COMPOSE_FILES):
+            return str(folder)
+    return str(current)

@@ -1,1 +1,1 @@
-"""Set-up of a bare machine: standard library only, since nothing else is there yet."""
+"""Set-up of a machine: Debian packages, the terminal, signals."""

@@ -1,7 +1,4 @@
-"""SIGTERM and a closed terminal end a command as Ctrl-C does; clean-up is not interrupted.
-
-Standard library only.
-"""
+"""Handle SIGTERM and a closed terminal like Ctrl-C, and keep clean-up from being interrupted."""
 
 from __future__ import annotations
 
@@ -10,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Windows has no SIGHUP.
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def treat_as_ctrl_c() -> None:
-    """Raise KeyboardInterrupt at each ending signal that is not ignored (as nohup has it)."""
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, unless they are ignored (as under nohup)."""
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
@@ -23,10 +19,10 @@ def treat_as_ctrl_c() -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C and the ending signals while the block cleans up, also in its children.
+    """Ignore Ctrl-C, SIGTERM and SIGHUP inside the block, also in processes that it starts.
 
-    What the block does has to end by itself. Does nothing outside the main thread, which alone
-    receives signals.
+    The block must finish without them. Does nothing outside the main thread, because only the main
+    thread receives signals.
     """
     before = {}
     for number in (signal.SIGINT, *ENDING):
@@ -38,7 +34,7 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            if handler is not None:      # None: not set by Python, and not ours to restore
+            if handler is not None:  # None: it was not set by Python, which can't restore it
                 signal.signal(number, handler)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from helpers.engine.build import build_image
+from helpers.build import build_image
 from helpers.engine.engine import Engine
-from helpers.engine.owner import labels
+from helpers.engine.labels import labels
 from helpers.engine.standin import named_contexts
 
 pytestmark = [pytest.mark.engine, pytest.mark.benchmark]
@@ -26,9 +26,18 @@ def test_a_cached_build_costs_at_most_25_ms_more(engine: Engine, tmp_path: Path)
     folder = tmp_path / "app"
     shutil.copytree(CASE, folder)
     tag = "build-overhead-test"
-    bare = [engine.docker, "buildx", "build", "--progress=rawjson", "--load", "-t", tag,
-            *(f"--label={k}={v}" for k, v in labels().items()),
-            *named_contexts(engine, (folder / "Dockerfile").read_text()), str(folder)]
+    bare = [
+        engine.docker,
+        "buildx",
+        "build",
+        "--progress=rawjson",
+        "--load",
+        "-t",
+        tag,
+        *(f"--label={k}={v}" for k, v in labels().items()),
+        *named_contexts(engine, (folder / "Dockerfile").read_text()),
+        str(folder),
+    ]
 
     def run_bare() -> float:
         began = time.perf_counter()
@@ -54,6 +63,8 @@ def test_a_cached_build_costs_at_most_25_ms_more(engine: Engine, tmp_path: Path)
     finally:
         engine.run("image", "rm", "--force", tag)
     added = statistics.median(ours - alone for alone, ours in pairs)
-    print(f"\nbare {statistics.median(a for a, _ in pairs) * 1000:.0f} ms, "
-          f"build_image adds {added * 1000:.1f} ms (median of {PAIRS} pairs)")
+    print(
+        f"\nbare {statistics.median(a for a, _ in pairs) * 1000:.0f} ms, "
+        f"build_image adds {added * 1000:.1f} ms (median of {PAIRS} pairs)"
+    )
     assert added <= BOUND_SECONDS, pairs

@@ -12,10 +12,10 @@ import time
 import pytest
 
 from helpers.engine.engine import Engine
-from helpers.engine.owner import labels
-from helpers.engine.vm import guests
-from helpers.experiments.startup import short_container
-from helpers.results.startup import REMOVED
+from helpers.engine.labels import labels
+from helpers.experiments.startup.measure import short_container
+from helpers.experiments.startup.result import REMOVED
+from helpers.vm import guests
 
 pytestmark = [pytest.mark.engine, pytest.mark.benchmark]
 
@@ -29,7 +29,8 @@ def test_create_start_wait_remove_agrees_with_the_bare_calls(engine: Engine) -> 
     def bare() -> float:
         began = time.perf_counter()
         container = engine.client.containers.create(
-            guests.SERVER, ["echo", "hello"], labels=labels())
+            guests.SERVER, ["echo", "hello"], labels=labels()
+        )
         container.start()
         container.wait()
         container.remove()
@@ -38,9 +39,9 @@ def test_create_start_wait_remove_agrees_with_the_bare_calls(engine: Engine) -> 
     def ours() -> float:
         return dict(short_container(engine))[REMOVED]
 
-    bare(), ours()                      # warm up
+    bare(), ours()  # warm up
     pairs = []
-    for turn in range(PAIRS):           # which goes first alternates
+    for turn in range(PAIRS):  # which goes first alternates
         if turn % 2:
             told, alone = ours(), bare()
         else:
@@ -48,6 +49,8 @@ def test_create_start_wait_remove_agrees_with_the_bare_calls(engine: Engine) -> 
         pairs.append((alone, told))
     alone, told = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(told / alone for alone, told in pairs)
-    print(f"\nbare {alone * 1000:.0f} ms, short_container {told * 1000:.0f} ms, "
-          f"ratio {ratio:.3f} (median of {PAIRS} pairs)")
+    print(
+        f"\nbare {alone * 1000:.0f} ms, short_container {told * 1000:.0f} ms, "
+        f"ratio {ratio:.3f} (median of {PAIRS} pairs)"
+    )
     assert abs(ratio - 1) <= MOST_APART, pairs

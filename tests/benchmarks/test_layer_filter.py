@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from helpers.results.layers import FileChange, Layer
+from helpers.experiments.layers.result import FileChange, Layer
 
 pytestmark = pytest.mark.benchmark
 COUNT = 100_000
@@ -19,8 +19,15 @@ def timed(action):
 
 
 def test_a_keystroke_costs_less_than_making_the_list():
-    building, layer = timed(lambda: Layer(1, "RUN make", files=tuple(
-        FileChange(f"/usr/lib/part{i % 100}/file{i}.py", "added", i) for i in range(COUNT))))
+    building, layer = timed(
+        lambda: Layer(
+            1,
+            "RUN make",
+            files=tuple(
+                FileChange(f"/usr/lib/part{i % 100}/file{i}.py", "added", i) for i in range(COUNT)
+            ),
+        )
+    )
     layer.matching("warm")
     for text in ("f", "file9", "part7/*.py"):
         filtering = min(timed(lambda text=text: layer.matching(text))[0] for _ in range(3))

@@ -1,4 +1,4 @@
-"""JupyterLab as `lab` serves it, and the system's Chromium driven by Playwright."""
+"""Fixtures: JupyterLab as `lab` serves it, and a Chromium driven by Playwright."""
 
 from __future__ import annotations
 
@@ -16,32 +16,48 @@ from playwright.sync_api import Page, expect, sync_playwright
 from helpers.cli import lab, work
 from helpers.engine.engine import Engine
 
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="module")
 def served_engine(private_engine: Engine) -> Engine:
-    """The engine that the notebooks use; a module may name another."""
+    """Return the engine that the notebooks use; a module can override it."""
     return private_engine
 
 
 @pytest.fixture(scope="module")
-def served(served_engine: Engine,
-           tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """The address and token of a JupyterLab on fresh copies of the chapters."""
+def served(
+    served_engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    """Serve fresh copies of the chapters; yield the address and token of JupyterLab."""
     root = tmp_path_factory.mktemp("lab")
     work.lay_out(work=root)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     token = secrets.token_hex(16)
     with (root / "lab.log").open("wb") as log:
-        server = subprocess.Popen(lab.command(root, port), stdout=log, stderr=log,
-                                  stdin=subprocess.DEVNULL, start_new_session=True,
-                                  cwd=root, env={**lab.session_env(served_engine, token),
-                                       "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
-                                       "JUPYTERLAB_SETTINGS_DIR": str(root / "settings")})
+        server = subprocess.Popen(
+            lab.command(root, port),
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=root,
+            env={
+                **lab.session_env(served_engine, token),
+                "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
+                "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"),
+            },
+        )
     try:
         lab.wait_until_served(server, port, token)
         yield f"http://127.0.0.1:{port}", token
@@ -52,12 +68,15 @@ def served(served_engine: Engine,
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page of the Chromium named by COURSE_CHROMIUM, 1280×720."""
+    """Yield a page of the Chromium in COURSE_CHROMIUM, 1280×720."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(
-            str(tmp_path_factory.mktemp("chromium")), headless=True, args=QUIET,
+            str(tmp_path_factory.mktemp("chromium")),
+            headless=True,
+            args=QUIET,
             executable_path=os.environ["COURSE_CHROMIUM"],
-            viewport={"width": 1280, "height": 720})
+            viewport={"width": 1280, "height": 720},
+        )
         try:
             yield browser.new_page()
         finally:
@@ -66,12 +85,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def run_all(page: Page, served: tuple[str, str]) -> Callable[[str, int], Page]:
-    """Open a chapter and run it to its last cell, within so many seconds."""
+    """Return a function that opens a chapter and runs all cells within so many seconds."""
+
     def run(chapter: str, seconds: int) -> Page:
         address, token = served
         page.goto(f"{address}/lab/tree/notebooks/{chapter}.ipynb?token={token}")
         expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=60_000)
         expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
+        page.wait_for_timeout(1000)  # JupyterLab has written what it adds to a notebook
+        expect(page.locator(".lm-TabBar-tab.jp-mod-dirty")).to_have_count(0)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
@@ -83,7 +105,7 @@ def run_all(page: Page, served: tuple[str, str]) -> Callable[[str, int], Page]:
 
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
-    """Where screenshots are kept: outside the repository."""
+    """Return the folder for screenshots, outside the repository."""
     folder = Path(os.environ["COURSE_ARTIFACTS"])
     folder.mkdir(parents=True, exist_ok=True)
     return folder

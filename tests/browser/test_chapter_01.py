@@ -1,4 +1,4 @@
-"""Chapter 01 as a student has it: Run All, the figures in both themes, the exercise by clicks."""
+"""Chapter 01 in a browser: Run All, the figures in both themes, the exercise."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from playwright.sync_api import Locator, Page, expect
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
 RUN_SECONDS, CHECK_SECONDS = 300, 120
-FIGURES = {"startup": "From asking to the first answer", "ladder": "Time to the first line",
-           "footprint": "At rest, one container"}
+FIGURES = {
+    "startup": "Time to the first answer",
+    "ladder": "Time to the first line",
+    "footprint": "At rest, one container",
+}
 SCREEN = {"width": 1280, "height": 720}
 
 
 @pytest.fixture(scope="module")
 def chapter(run_all: Callable[[str, int], Page]) -> Page:
-    """Chapter 01 opened and run to its last cell."""
+    """Return chapter 01, run to its last cell."""
     return run_all("01_containers_vs_vms", RUN_SECONDS)
 
 
@@ -34,69 +37,70 @@ def choose(page: Page, theme: str) -> None:
     for label in ("Theme", f"JupyterLab {theme}"):
         page.locator(".lm-Menu-itemLabel").get_by_text(label, exact=True).first.click()
     expect(page.locator("body")).to_have_attribute(
-        "data-jp-theme-light", "true" if theme == "Light" else "false")
+        "data-jp-theme-light", "true" if theme == "Light" else "false"
+    )
 
 
-def into_view(found: Locator) -> None:
-    """Scroll so that the top of it is at the top of the notebook."""
-    found.evaluate("element => element.scrollIntoView({block: 'start'})")
+def scroll_to(locator: Locator) -> None:
+    """Scroll the top of an element to the top of the notebook."""
+    locator.evaluate("element => element.scrollIntoView({block: 'start'})")
 
 
-def test_run_all_ends_without_an_error(chapter: Page) -> None:
+def test_run_all_succeeds(chapter: Page) -> None:
     assert chapter.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
     expect(chapter.locator(".jp-CodeCell").last).to_contain_text(
-        "left of the course on this engine: nothing")
+        "left of the course on this engine: nothing"
+    )
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_fits_the_screen_in_both_themes(chapter: Page, theme: str, name: str,
-                                                 artifacts: Path) -> None:
+def test_figure_fits_the_screen(chapter: Page, theme: str, name: str, artifacts: Path) -> None:
     figure = chapter.locator(f"img[alt^='{FIGURES[name]}']").first
-    into_view(figure)
+    scroll_to(figure)
     expect(figure).to_be_visible()
     box = figure.bounding_box()
     assert box and box["height"] <= SCREEN["height"] - 120 and box["width"] <= SCREEN["width"]
-    # Drawn 1240 wide: shown much smaller, its letters could not be read.
+    # Drawn 1240 pixels wide; much smaller, its text would be unreadable.
     assert box["width"] >= 0.6 * figure.evaluate("image => image.naturalWidth")
     chapter.screenshot(path=artifacts / f"01-{name}-{theme.lower()}.png")
 
 
-def test_the_diagram_and_a_table_in_both_themes(chapter: Page, theme: str,
-                                                artifacts: Path) -> None:
+def test_diagram_and_table_are_shown(chapter: Page, theme: str, artifacts: Path) -> None:
     diagram = chapter.locator(".jp-RenderedMermaid img, .jp-RenderedMermaid svg").first
-    into_view(diagram)
+    scroll_to(diagram)
     expect(diagram).to_be_visible()
     box = diagram.bounding_box()
     assert box and 150 < box["height"] <= SCREEN["height"] - 120
     chapter.screenshot(path=artifacts / f"01-diagram-{theme.lower()}.png")
     table = chapter.locator("table", has_text="whose kernel").first
-    into_view(table)
+    scroll_to(table)
     expect(table).to_contain_text("the host's")
     chapter.screenshot(path=artifacts / f"01-kernels-{theme.lower()}.png")
 
 
-def test_the_exercise_answers_a_mistake_with_what_was_seen(chapter: Page,
-                                                           artifacts: Path) -> None:
+def test_wrong_prediction_gets_measured_answer(chapter: Page, artifacts: Path) -> None:
     exercise = chapter.locator(".course-exercise")
-    into_view(exercise)
+    scroll_to(exercise)
     rows = exercise.locator(".course-predict .widget-toggle-buttons")
     assert rows.count() == 10
-    for number in range(rows.count()):            # all its own: right for the VM, not for the other
+    for number in range(rows.count()):  # right for the VM, wrong for the container
         rows.nth(number).get_by_role("button", name="its own").click()
     exercise.locator("button.course-check").click()
     feedback = exercise.locator(".course-feedback")
     expect(feedback).to_contain_text("7 of 10 right", timeout=CHECK_SECONDS * 1000)
     expect(feedback).to_contain_text(
-        "you said its own; it is the host's: the container and the host both see")
+        "you said its own; it is the host's: the container and the host both see"
+    )
     feedback.scroll_into_view_if_needed()
     chapter.screenshot(path=artifacts / "01-wrong-prediction.png")
 
 
-def test_the_right_answer_passes(chapter: Page, artifacts: Path) -> None:
+def test_right_prediction_passes(chapter: Page, artifacts: Path) -> None:
     exercise = chapter.locator(".course-exercise")
     for thing in ("the running kernel", "how much memory", "the time since"):
         exercise.locator(f"button[title^='container, {thing}'][title$=\": the host's\"]").click()
     exercise.locator("button.course-check").click()
     expect(exercise.locator(".course-feedback")).to_contain_text(
-        "10 of 10 right", timeout=CHECK_SECONDS * 1000)
+        "10 of 10 right", timeout=CHECK_SECONDS * 1000
+    )
     chapter.screenshot(path=artifacts / "01-right-prediction.png")

@@ -1,4 +1,4 @@
-"""Chapter 04 as a student has it: Run All in JupyterLab, the prediction answered by clicking."""
+"""Chapter 04 in a browser: Run All, the exercise, the figure and the layer widget."""
 
 from __future__ import annotations
 
@@ -17,40 +17,42 @@ RUN_SECONDS, CHECK_SECONDS = 240, 120
 
 @pytest.fixture(scope="module")
 def served_engine(each_engine: Engine) -> Engine:
-    """The chapter is run on both image stores."""
+    """Return each engine, so that the chapter runs on both image stores."""
     return each_engine
 
 
 @pytest.fixture(scope="module")
 def chapter(run_all: Callable[[str, int], Page]) -> Page:
-    """Chapter 04 opened and run to its last cell."""
+    """Return chapter 04, run to its last cell."""
     return run_all("04_layers_and_caching", RUN_SECONDS)
 
 
-def test_run_all_ends_without_an_error(chapter: Page) -> None:
+def test_run_all_succeeds(chapter: Page) -> None:
     assert chapter.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
     expect(chapter.locator(".jp-CodeCell").last).to_contain_text(
-        "left of the course on this engine: nothing")
+        "left of the course on this engine: nothing"
+    )
 
 
-def test_a_wrong_prediction_is_answered_by_its_own_mistake(chapter: Page, artifacts: Path) -> None:
+def test_wrong_prediction_gets_measured_answer(chapter: Page, artifacts: Path) -> None:
     exercise = chapter.locator(".course-exercise")
     exercise.scroll_into_view_if_needed()
     rows = exercise.locator(".course-predict .widget-toggle-buttons")
     assert rows.count() == 7
     assert "because" not in exercise.inner_text()
-    for number in range(rows.count()):            # everything cached: right for some, not for all
+    for number in range(rows.count()):  # right for some steps only
         rows.nth(number).get_by_role("button", name="cached").click()
     exercise.locator("button.course-check").click()
     feedback = exercise.locator(".course-feedback")
     expect(feedback).to_contain_text("4 of 7 right", timeout=CHECK_SECONDS * 1000)
     expect(feedback).to_contain_text(
-        "you said it is cached; it was rebuilt, because COPY . . above it changed")
+        "you said it is cached; it was rebuilt, because COPY . . above it changed"
+    )
     feedback.scroll_into_view_if_needed()
     chapter.screenshot(path=artifacts / "04-wrong-prediction.png")
 
 
-def test_the_right_prediction_passes(chapter: Page, artifacts: Path) -> None:
+def test_right_prediction_passes(chapter: Page, artifacts: Path) -> None:
     exercise = chapter.locator(".course-exercise")
     rebuilt = {"copy first": ("COPY . .", "RUN pip install"), "requirements first": ("COPY . .",)}
     for order, steps in rebuilt.items():
@@ -58,11 +60,12 @@ def test_the_right_prediction_passes(chapter: Page, artifacts: Path) -> None:
             exercise.locator(f'button[title^="{order}, {step}"][title$=": rebuilt"]').click()
     exercise.locator("button.course-check").click()
     expect(exercise.locator(".course-feedback")).to_contain_text(
-        "7 of 7 right", timeout=CHECK_SECONDS * 1000)
+        "7 of 7 right", timeout=CHECK_SECONDS * 1000
+    )
     chapter.screenshot(path=artifacts / "04-right-prediction.png")
 
 
-def test_the_figure_is_drawn_and_described(chapter: Page, artifacts: Path) -> None:
+def test_figure_is_shown_with_alt_text(chapter: Page, artifacts: Path) -> None:
     figure = chapter.locator("img[alt*='app.py']").first
     figure.scroll_into_view_if_needed()
     expect(figure).to_be_visible()
@@ -70,10 +73,10 @@ def test_the_figure_is_drawn_and_described(chapter: Page, artifacts: Path) -> No
     chapter.screenshot(path=artifacts / "04-figure.png")
 
 
-def test_the_layer_walk_filters_as_one_types(chapter: Page, artifacts: Path) -> None:
+def test_layer_widget_filters_while_typing(chapter: Page, artifacts: Path) -> None:
     walk = chapter.locator(".course-layers")
     walk.scroll_into_view_if_needed()
-    walk.locator("select").select_option(index=3)          # RUN pip install
+    walk.locator("select").select_option(index=3)  # RUN pip install
     walk.locator("input[type=text]").first.fill("flask/app.py")
     expect(walk).to_contain_text("flask/app.py")
     chapter.screenshot(path=artifacts / "04-layer-walk.png")

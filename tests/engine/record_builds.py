@@ -18,7 +18,7 @@ from pathlib import Path
 from helpers.engine import standin
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
-from helpers.engine.owner import labels
+from helpers.engine.labels import labels
 
 CASES = Path(__file__).parent / "dockerfiles"
 RECORDED = Path(__file__).parent / "recorded"
@@ -38,14 +38,30 @@ def record(case: Path, engine: Engine) -> dict[str, object]:
         file = Path(folder, "metadata.json")
         target = [f"--target={target_of(case)}"] if target_of(case) else []
         completed = subprocess.run(
-            [engine.docker, "buildx", "build", "--progress=rawjson", f"--metadata-file={file}",
-             "-t", TAG, *(f"--label={k}={v}" for k, v in labels().items()), *target,
-             *standin.named_contexts(engine, text), str(case)],
-            env={**engine.env, "BUILDX_METADATA_PROVENANCE": "max"}, text=True,
-            capture_output=True, check=False)
+            [
+                engine.docker,
+                "buildx",
+                "build",
+                "--progress=rawjson",
+                f"--metadata-file={file}",
+                "-t",
+                TAG,
+                *(f"--label={k}={v}" for k, v in labels().items()),
+                *target,
+                *standin.named_contexts(engine, text),
+                str(case),
+            ],
+            env={**engine.env, "BUILDX_METADATA_PROVENANCE": "max"},
+            text=True,
+            capture_output=True,
+            check=False,
+        )
         metadata = json.loads(file.read_text()) if file.is_file() else None
-    return {"exit_code": completed.returncode, "progress": completed.stderr.splitlines(),
-            "metadata": metadata}
+    return {
+        "exit_code": completed.returncode,
+        "progress": completed.stderr.splitlines(),
+        "metadata": metadata,
+    }
 
 
 def main(name: str) -> None:

@@ -1,6 +1,6 @@
-"""Bad input as a user meets it: typed in a cell of a real kernel, by `build_image` and `%docker`.
+"""Bad input in a cell of a real kernel, with `build_image` and with `%docker`.
 
-Each is one message: at most a few lines, no stack trace, and nothing is left behind.
+Each gives one short message without a stack trace and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -21,39 +21,42 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 
 from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine
+from helpers.process import all_pids, command_line, wait_until
 
 pytestmark = pytest.mark.engine
 
-WAYS = {"build_image": "build_image({context!r}, tag={tag!r})",
-        "magic": "%docker build -t {tag} {context}"}
+WAYS = {
+    "build_image": "build_image({context!r}, tag={tag!r})",
+    "magic": "%docker build -t {tag} {context}",
+}
 BASE = "python:3.13-slim"
 CELL_SECONDS = 90
-MOST_LINES = 14       # ten of a failed command's output, the message, its place and what to do
+MOST_LINES = 14  # ten of a failed command's output, the message, its place and what to do
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Notebook:
-    """A kernel with the helpers loaded, in a folder of its own."""
+    """A kernel with the helpers loaded."""
 
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self.manager, self.client = manager, client
 
     def fails(self, code: str, meanwhile: Callable[[], None] | None = None) -> str:
-        """Run a cell that is to fail; return what it printed and its message together."""
+        """Run a cell that must fail; return its output and its message."""
         thread = threading.Thread(target=meanwhile) if meanwhile else None
         if thread:
             thread.start()
         printed: list[str] = []
         messages: list[dict] = []
 
-        def take(message: dict) -> None:
+        def record(message: dict) -> None:
             content = message["content"]
             if message["msg_type"] == "stream":
                 printed.append(content["text"])
             elif message["msg_type"] == "error":
                 messages.append(content)
 
-        reply = self.client.execute_interactive(code, timeout=CELL_SECONDS, output_hook=take)
+        reply = self.client.execute_interactive(code, timeout=CELL_SECONDS, output_hook=record)
         if thread:
             thread.join()
         assert reply["content"]["status"] == "error", printed
@@ -66,14 +69,15 @@ class Notebook:
 
 @contextmanager
 def notebook(engine: Engine, folder: Path) -> Iterator[Notebook]:
-    """A kernel whose engine is the given one."""
+    """Start a kernel that uses the engine."""
     manager, client = start_new_kernel(env=engine.env, cwd=str(folder))
     try:
-        made = Notebook(manager, client)
+        result = Notebook(manager, client)
         loaded = client.execute_interactive(
-            "%load_ext helpers\nfrom helpers import build_image", timeout=CELL_SECONDS)
+            "%load_ext helpers\nfrom helpers import build_image", timeout=CELL_SECONDS
+        )
         assert loaded["content"]["status"] == "ok"
-        yield made
+        yield result
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -81,122 +85,138 @@ def notebook(engine: Engine, folder: Path) -> Iterator[Notebook]:
 
 @pytest.fixture
 def cell(engine: Engine, tmp_path: Path) -> Iterator[Notebook]:
-    with notebook(engine, tmp_path) as made:
-        yield made
+    with notebook(engine, tmp_path) as started:
+        yield started
 
 
-def running(word: str) -> bool:
-    """Whether a process of this machine has the word in its command line."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if word.encode() in entry.read_bytes():
-                return True
-        except OSError:
-            continue
-    return False
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return condition()
+def is_running(word: str) -> bool:
+    """Return whether a process on this machine has the word in its command line."""
+    return any(word in " ".join(command_line(pid)) for pid in all_pids())
 
 
 def slow_build(folder: Path) -> str:
-    """A Dockerfile whose RUN lasts; returns a word that its process can be told by."""
+    """Write a Dockerfile with a slow RUN; return a word that identifies its process."""
     word = f"slow{secrets.token_hex(6)}"
     (folder / "Dockerfile").write_text(
-        f"FROM {BASE}\nRUN --network=none sh -c 'sleep 120; echo {word}'\n")
+        f"FROM {BASE}\nRUN --network=none sh -c 'sleep 120; echo {word}'\n"
+    )
     return word
 
 
 def is_in_run(word: str) -> bool:
-    # The word also stands in the arguments of no docker command: only the step's shell has it.
-    return running(f"sleep 120; echo {word}")
+    """Return whether the build is in its slow step: only the step's shell has this text."""
+    return is_running(f"sleep 120; echo {word}")
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_missing_things(way: str, engine: Engine, cell: Notebook, tmp_path: Path) -> None:
+def test_missing_dockerfile_context_or_image(
+    way: str, engine: Engine, cell: Notebook, tmp_path: Path
+) -> None:
     tag = f"bad-{secrets.token_hex(4)}"
     (tmp_path / "empty").mkdir()
     (tmp_path / "offline").mkdir()
     (tmp_path / "offline/Dockerfile").write_text("FROM no-such.invalid/image:1\nRUN true\n")
-    for context, said in (("empty", "Dockerfile"), ("nowhere", "nowhere"),
-                          ("offline", "no-such.invalid/image:1")):
-        assert said in cell.fails(WAYS[way].format(context=context, tag=tag))
+    for context, expected in (
+        ("empty", "Dockerfile"),
+        ("nowhere", "nowhere"),
+        ("offline", "no-such.invalid/image:1"),
+    ):
+        assert expected in cell.fails(WAYS[way].format(context=context, tag=tag))
     assert not engine.client.images.list(tag)
 
 
 def test_arguments_of_the_wrong_kind(cell: Notebook) -> None:
-    for call in ('build_image(None, tag="x")', 'build_image(".", tag=None)',
-                 'build_image(".", tag="x", dockerfile=7)',
-                 'build_image(".", tag="x", build_args=["a"])'):
+    for call in (
+        'build_image(None, tag="x")',
+        'build_image(".", tag=None)',
+        'build_image(".", tag="x", dockerfile=7)',
+        'build_image(".", tag="x", build_args=["a"])',
+    ):
         assert "For example: build_image" in cell.fails(call)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_ctrl_c_in_mid_build(way: str, engine: Engine, cell: Notebook, tmp_path: Path) -> None:
+def test_ctrl_c_during_a_build(way: str, engine: Engine, cell: Notebook, tmp_path: Path) -> None:
     word, tag = slow_build(tmp_path), f"bad-{secrets.token_hex(4)}"
 
     def interrupt() -> None:
-        if wait_for(lambda: is_in_run(word)):
+        if wait_until(lambda: is_in_run(word), 30):
             cell.manager.interrupt_kernel()
 
     began = time.monotonic()
     assert "stopped" in cell.fails(WAYS[way].format(context=".", tag=tag), interrupt)
     assert time.monotonic() - began < 60
-    assert wait_for(lambda: not is_in_run(word), 10), "the engine still runs the step"
+    assert wait_until(lambda: not is_in_run(word), 10), "the engine still runs the step"
     assert not engine.client.images.list(tag)
 
 
-def test_ctrl_c_in_the_caching_experiment(cell: Notebook, tmp_path: Path) -> None:
+def test_ctrl_c_during_the_caching_experiment(cell: Notebook, tmp_path: Path) -> None:
     copies = tmp_path / "copies"
     copies.mkdir()
 
     def interrupt() -> None:
-        if wait_for(lambda: running(str(copies))):
+        if wait_until(lambda: is_running(str(copies)), 30):
             time.sleep(0.5)
             cell.manager.interrupt_kernel()
 
     assert "You stopped the experiment" in cell.fails(
         f"import tempfile\ntempfile.tempdir = {str(copies)!r}\n"
-        "from helpers import compare_orders\ncompare_orders(repeats=20)", interrupt)
-    assert wait_for(lambda: not running(str(copies)), 10)
+        "from helpers import compare_orders\ncompare_orders(repeats=20)",
+        interrupt,
+    )
+    assert wait_until(lambda: not is_running(str(copies)), 10)
     assert not list(copies.iterdir())
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_engine_stopped_in_mid_build(way: str, engine: Engine, second_daemon: PrivateEngine,
-                                     tmp_path: Path) -> None:
-    told = second_daemon.answer()
-    assert told
-    other = second_daemon.engine(told.version)
-    saved = subprocess.Popen([engine.docker, "save", BASE], env=engine.env,
-                             stdout=subprocess.PIPE)
-    loaded = subprocess.run([other.docker, "load"], env=other.env, stdin=saved.stdout,
-                            capture_output=True, text=True, check=False)
+def test_engine_stops_during_a_build(
+    way: str, engine: Engine, second_daemon: PrivateEngine, tmp_path: Path
+) -> None:
+    answer = second_daemon.answer()
+    assert answer
+    other = second_daemon.engine(answer.version)
+    saved = subprocess.Popen([engine.docker, "save", BASE], env=engine.env, stdout=subprocess.PIPE)
+    loaded = subprocess.run(
+        [other.docker, "load"],
+        env=other.env,
+        stdin=saved.stdout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert saved.wait() == 0 and loaded.returncode == 0, loaded.stderr
     word = slow_build(tmp_path)
 
     def stop() -> None:
-        if wait_for(lambda: is_in_run(word)):
-            second_daemon._halt()
+        if wait_until(lambda: is_in_run(word), 30):
+            second_daemon.halt()
 
     with notebook(other, tmp_path) as cell:
-        cell.client.execute_interactive("from helpers.engine.find import connect\nconnect()",
-                                        timeout=CELL_SECONDS)
+        cell.client.execute_interactive(
+            "from helpers.engine.find import connect\nconnect()", timeout=CELL_SECONDS
+        )
         line = WAYS[way].format(context=".", tag="cut-off")
-        said = cell.fails(line, stop)
-        assert "stopped answering" in said or "error reading from server" in said
-        said = cell.fails(line)
-        assert "stopped answering" in said or "Cannot connect to the Docker daemon" in said
+        message = cell.fails(line, stop)
+        assert "stopped answering" in message or "error reading from server" in message
+        message = cell.fails(line)
+        assert "stopped answering" in message or "Cannot connect to the Docker daemon" in message
         assert "stopped answering" in cell.fails("from helpers import clean_up\nclean_up()")
-        assert "stopped answering" in cell.fails('from helpers import layers\nlayers("x")')
-        for call in ("compare_startup", "compare_footprints", "kernels", "ladder", "limits",
-                     "seen_from_host", "small_server"):
-            said = cell.fails(f"from helpers import {call}\n{call}()")
-            assert "stopped answering" in said or "Cannot connect to the Docker daemon" in said
+        assert "stopped answering" in cell.fails(
+            'from helpers import inspect_layers\ninspect_layers("x")'
+        )
+        for call in (
+            "compare_startup",
+            "compare_footprints",
+            "compare_kernels",
+            "measure_ladder",
+            "show_limits",
+            "look_from_host",
+            "build_small_server",
+        ):
+            message = cell.fails(f"from helpers import {call}\n{call}()")
+            assert (
+                "stopped answering" in message or "Cannot connect to the Docker daemon" in message
+            )
     assert not is_in_run(word)
 
 
@@ -206,6 +226,5 @@ def test_disk_full(way: str, small_engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY big /big\n")
     (tmp_path / "big").write_bytes(os.urandom(80 << 20))
     with notebook(small_engine, tmp_path) as cell:
-        assert "no space left on device" in cell.fails(
-            WAYS[way].format(context=".", tag="too-big"))
+        assert "no space left on device" in cell.fails(WAYS[way].format(context=".", tag="too-big"))
     assert not small_engine.client.images.list()

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.build import BuildFailed, build_image
+from helpers.build.result import BuildReport
 from helpers.engine import standin
-from helpers.engine.build import BuildFailed, build_image
 from helpers.engine.engine import Engine
-from helpers.engine.owner import labels
+from helpers.engine.labels import labels
 from helpers.engine.private import PrivateEngine
 from helpers.errors import CourseError
-from helpers.results.build import BuildReport
 from tests.engine.record_builds import target_of
 
 pytestmark = pytest.mark.engine
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.engine
 CASES = Path(__file__).parent / "dockerfiles"
 GOOD = sorted(p.name for p in CASES.iterdir() if p.is_dir() and not p.name.startswith("fails_"))
 BAD = sorted(p.name for p in CASES.iterdir() if p.name.startswith("fails_"))
+
 
 @pytest.fixture
 def engine(each_engine: Engine) -> Engine:
@@ -40,24 +41,31 @@ def tag(engine: Engine, request: pytest.FixtureRequest):
     name = "build-test-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     yield name
     engine.run("image", "rm", "--force", name)
-    # A tag that was built anew leaves the image before it without a name.
-    ours = [part for k, v in labels().items() for part in ("--filter", f"label={k}={v}")]
-    engine.run("image", "prune", "--force", *ours)
+    # A tag that is built again leaves the former image without a name.
+    filters = [part for k, v in labels().items() for part in ("--filter", f"label={k}={v}")]
+    engine.run("image", "prune", "--force", *filters)
 
 
 def plain_log(engine: Engine, folder: Path, tag: str, *flags: str) -> str:
-    """What the bare command writes with --progress=plain."""
-    from helpers.engine.standin import named_contexts
-
+    """Return what the bare command prints with --progress=plain."""
     text = (folder / "Dockerfile").read_text(encoding="utf-8-sig")
-    done = engine.run("buildx", "build", "--progress=plain", "--load", "-t", tag, *flags,
-                      *(f"--label={k}={v}" for k, v in labels().items()),
-                      *named_contexts(engine, text), str(folder))
-    return done.stderr
+    completed = engine.run(
+        "buildx",
+        "build",
+        "--progress=plain",
+        "--load",
+        "-t",
+        tag,
+        *flags,
+        *(f"--label={k}={v}" for k, v in labels().items()),
+        *standin.named_contexts(engine, text),
+        str(folder),
+    )
+    return completed.stderr
 
 
 def plain_steps(log: str) -> dict[str, tuple[str, bool]]:
-    """Label to (keyword, cached) for every step that a plain log shows as finished."""
+    """Return {label: (keyword, cached)} of every step that a plain log shows as finished."""
     names: dict[str, tuple[str, str]] = {}
     ended: dict[str, bool] = {}
     for line in log.splitlines():
@@ -66,9 +74,11 @@ def plain_steps(log: str) -> dict[str, tuple[str, bool]]:
         number, _, rest = line.partition(" ")
         if rest.startswith("[") and "/" in rest.partition("]")[0]:
             label, _, instruction = rest.partition("] ")
-            if not instruction.startswith("LINK "):      # the second half of COPY --link
-                names[number] = (" ".join(label.split()).replace("[ ", "[") + "]",
-                                 instruction.split()[0].upper())
+            if not instruction.startswith("LINK "):  # the second half of COPY --link
+                names[number] = (
+                    " ".join(label.split()).replace("[ ", "[") + "]",
+                    instruction.split()[0].upper(),
+                )
         elif rest == "CACHED" or rest.startswith("DONE "):
             ended[number] = rest == "CACHED"
     return {names[k][0]: (names[k][1], ended[k]) for k in names if k in ended}
@@ -78,9 +88,9 @@ def reported_steps(report: BuildReport) -> dict[str, tuple[str, bool]]:
     return {s.label: (s.instruction.split()[0].upper(), s.cached) for s in report.steps}
 
 
-def but_from(steps: dict[str, tuple[str, bool]]) -> dict[str, tuple[str, bool]]:
-    """All steps but FROM: whether a local base image counts as cached differs from one bare build
-    to the next, and while another build uses the image, BuildKit labels it as that one did."""
+def without_from(steps: dict[str, tuple[str, bool]]) -> dict[str, tuple[str, bool]]:
+    """Return all steps except FROM: BuildKit reports a local base image as cached or not from one
+    build to the next, and with the label of another build that uses the image."""
     return {key: value for key, value in steps.items() if value[0] != "FROM"}
 
 
@@ -91,8 +101,8 @@ def test_report_agrees_with_plain_log(case: str, engine: Engine, tag: str):
     fresh = build_image(folder, tag=tag, target=target, no_cache=True, engine=engine)
     report = build_image(folder, tag=tag, target=target, engine=engine)
     log = plain_log(engine, folder, tag, *([f"--target={target}"] if target else []))
-    expected = but_from(plain_steps(log))
-    assert but_from(reported_steps(report)) == expected, log
+    expected = without_from(plain_steps(log))
+    assert without_from(reported_steps(report)) == expected, log
     assert report.all_cached and all(cached for _, cached in expected.values())
     assert [s.label for s in fresh.steps] == [s.label for s in report.steps]
     ran = [s for s in fresh.steps if s.instruction.upper().startswith("RUN")]
@@ -103,18 +113,20 @@ def test_report_agrees_with_plain_log(case: str, engine: Engine, tag: str):
     assert labels().items() <= engine.client.images.get(tag).labels.items()
 
 
-def test_ids_hold_still_on_a_cached_rebuild(engine: Engine, tag: str):
+def test_cached_rebuild_keeps_image_id(engine: Engine, tag: str):
     first = build_image(CASES / "plain", tag=tag, engine=engine)
     again = build_image(CASES / "plain", tag=tag, engine=engine)
     assert first.image_id == again.image_id
 
 
-def test_two_builds_at_once_keep_their_own_lines(engine: Engine, tag: str, tmp_path: Path):
-    """BuildKit runs a step that both need once, and names it for both as the first of them did."""
+def test_concurrent_builds_keep_their_lines(engine: Engine, tag: str, tmp_path: Path):
+    """BuildKit runs a step of both builds once, and names it for both as in the first build."""
     word = tmp_path.name
     shared = f"FROM python:3.13-slim AS base\nRUN echo {word} && sleep 2\n"
-    texts = (shared + "RUN echo last-of-one\n",
-             "# a comment moves every line\n\n" + shared + "FROM base\nRUN echo last-of-two\n")
+    texts = (
+        shared + "RUN echo last-of-one\n",
+        "# a comment moves every line\n\n" + shared + "FROM base\nRUN echo last-of-two\n",
+    )
     reports: dict[int, BuildReport] = {}
 
     def build(number: int) -> None:
@@ -130,10 +142,14 @@ def test_two_builds_at_once_keep_their_own_lines(engine: Engine, tag: str, tmp_p
         for thread in threads:
             thread.join(60)
         shown = [[(s.line, s.instruction.split()[0]) for s in reports[n].steps] for n in (0, 1)]
-        assert shown == [[(1, "FROM"), (2, "RUN"), (3, "RUN")],
-                         [(3, "FROM"), (4, "RUN"), (6, "RUN")]]
+        assert shown == [
+            [(1, "FROM"), (2, "RUN"), (3, "RUN")],
+            [(3, "FROM"), (4, "RUN"), (6, "RUN")],
+        ]
         assert [r.steps[-1].instruction for _, r in sorted(reports.items())] == [
-            "RUN echo last-of-one", "RUN echo last-of-two"]
+            "RUN echo last-of-one",
+            "RUN echo last-of-two",
+        ]
     finally:
         engine.run("image", "rm", "--force", f"{tag}:0", f"{tag}:1")
 
@@ -141,8 +157,13 @@ def test_two_builds_at_once_keep_their_own_lines(engine: Engine, tag: str, tmp_p
 def test_build_args_and_another_dockerfile(engine: Engine, tag: str, tmp_path: Path):
     shutil.copytree(CASES / "arg_before_from", tmp_path / "app")
     (tmp_path / "app/Dockerfile").rename(tmp_path / "app/Dockerfile.other")
-    report = build_image(tmp_path / "app", tag=tag, dockerfile="Dockerfile.other",
-                         build_args={"NOTE": "given"}, engine=engine)
+    report = build_image(
+        tmp_path / "app",
+        tag=tag,
+        dockerfile="Dockerfile.other",
+        build_args={"NOTE": "given"},
+        engine=engine,
+    )
     assert engine.client.images.get(tag).labels["note"] == "given"
     assert report.config[:2] == ("ARG BASE=python", "ARG TAG=3.13-slim")
 
@@ -154,33 +175,36 @@ def test_progress_names_the_running_step(engine: Engine, tag: str):
 
 
 @pytest.mark.parametrize(
-    ("case", "line", "instruction", "said"),
+    ("case", "line", "instruction", "expected"),
     [
         ("fails_run", 4, "RUN echo", ["exit code 3", "| before the end", "line 4"]),
         ("fails_copy", 3, "COPY requirments.txt .", ["'requirments.txt'", "build context"]),
         ("fails_stage", 2, "RUN echo", ["exit code 2", "no-such-folder", "line 2"]),
     ],
 )
-def test_failures_agree_with_the_plain_log(case, line, instruction, said, engine, tag):
+def test_failures_agree_with_plain_lines(case, line, instruction, expected, engine, tag):
     with pytest.raises(BuildFailed) as caught:
         build_image(CASES / case, tag=tag, engine=engine)
     message = str(caught.value)
-    assert all(words in message for words in said), message
+    assert all(words in message for words in expected), message
     assert (caught.value.line, caught.value.hint != "") == (line, True)
     assert caught.value.instruction.startswith(instruction)
     assert f"Dockerfile:{line}\n" in plain_log(engine, CASES / case, tag)
     assert not engine.client.images.list(tag)
 
 
-def test_every_bad_case_has_its_row():
+def test_every_failing_case_is_tested():
     assert BAD == ["fails_copy", "fails_run", "fails_stage"]
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "expected"),
     [
-        ("FROM no-such-image.invalid/nothing:1\nRUN true\n", 1,
-         "base image 'no-such-image.invalid/nothing:1'"),
+        (
+            "FROM no-such-image.invalid/nothing:1\nRUN true\n",
+            1,
+            "base image 'no-such-image.invalid/nothing:1'",
+        ),
         ("FROM python:3.13-slim\nRUNN true\n", 2, "did you mean RUN?"),
         ("FROM python:3.13-slim\nENV\n", 2, "ENV requires"),
         ("RUN true\n", 1, "no FROM"),
@@ -189,23 +213,23 @@ def test_every_bad_case_has_its_row():
         ("FROM python:3.13-slim\nRUN nosuchcommand\n", 2, "127"),
     ],
 )
-def test_a_wrong_dockerfile_gets_one_message(text, line, said, engine, tag, tmp_path):
+def test_wrong_dockerfile_is_one_message(text, line, expected, engine, tag, tmp_path):
     (tmp_path / "Dockerfile").write_text(text)
     with pytest.raises(BuildFailed) as caught:
         build_image(tmp_path, tag=tag, engine=engine)
-    assert said in str(caught.value), str(caught.value)
+    assert expected in str(caught.value), str(caught.value)
     assert caught.value.line == line
     assert "rpc error" not in str(caught.value)
 
 
-def test_inputs_that_cannot_begin(engine: Engine, tmp_path: Path):
-    for context, name, said in (
+def test_invalid_arguments_are_one_message(engine: Engine, tmp_path: Path):
+    for context, name, expected in (
         (tmp_path / "nothing", "x", "does not exist"),
         (tmp_path, "x", "no Dockerfile"),
         (CASES / "plain", "My App", "not a valid image tag"),
         (CASES / "plain" / "Dockerfile", "x", "not a folder"),
     ):
-        with pytest.raises(CourseError, match=said) as caught:
+        with pytest.raises(CourseError, match=expected) as caught:
             build_image(context, tag=name, engine=engine)
         assert caught.value.hint
 
@@ -218,7 +242,7 @@ def test_without_the_docker_command(engine: Engine):
 
 INTERRUPTED = """
 import sys
-from helpers.engine.build import build_image
+from helpers.build import build_image
 from helpers.engine.engine import Engine
 engine = Engine({host!r}, {kind!r}, {version!r}, {docker!r}, {env!r})
 build_image({folder!r}, tag={tag!r}, engine=engine, on_progress=lambda t: print(t, flush=True))
@@ -229,16 +253,27 @@ def test_ctrl_c_leaves_nothing(engine: Engine, tag: str, tmp_path: Path):
     folder = tmp_path / f"interrupted-{time.time_ns()}"
     folder.mkdir()
     (folder / "Dockerfile").write_text(f"FROM python:3.13-slim\nRUN echo {folder} && sleep 300\n")
-    program = INTERRUPTED.format(host=engine.host, kind=engine.kind, version=engine.version,
-                                 docker=engine.docker, env=dict(engine.extra_env),
-                                 folder=str(folder), tag=tag)
-    child = subprocess.Popen([sys.executable, "-c", program], text=True, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    program = INTERRUPTED.format(
+        host=engine.host,
+        kind=engine.kind,
+        version=engine.version,
+        docker=engine.docker,
+        env=dict(engine.extra_env),
+        folder=str(folder),
+        tag=tag,
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
     try:
         assert child.stdout is not None
         assert any("RUN echo" in line for line in child.stdout)
         time.sleep(0.5)
-        assert running(str(folder)), "the build was to be running by now"
+        assert running(str(folder)), "the build should be running by now"
         child.send_signal(signal.SIGINT)
         _, errors = child.communicate(timeout=20)
     finally:
@@ -253,14 +288,19 @@ def test_ctrl_c_leaves_nothing(engine: Engine, tag: str, tmp_path: Path):
 
 
 def test_engine_stopped_in_mid_build(second_daemon: PrivateEngine, engine: Engine, tmp_path: Path):
-    told = second_daemon.answer()
-    assert told
-    other = second_daemon.engine(told.version)
+    answer = second_daemon.answer()
+    assert answer
+    other = second_daemon.engine(answer.version)
     base = standin.image_for(engine, "python:3.13-slim")
-    saved = subprocess.Popen([engine.docker, "save", base], env=engine.env,
-                             stdout=subprocess.PIPE)
-    loaded = subprocess.run([other.docker, "load"], env=other.env, stdin=saved.stdout,
-                            capture_output=True, text=True, check=False)
+    saved = subprocess.Popen([engine.docker, "save", base], env=engine.env, stdout=subprocess.PIPE)
+    loaded = subprocess.run(
+        [other.docker, "load"],
+        env=other.env,
+        stdin=saved.stdout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert saved.wait() == 0 and loaded.returncode == 0, loaded.stderr
     other.run("tag", base, "python:3.13-slim")
     (tmp_path / "Dockerfile").write_text("FROM python:3.13-slim\nRUN --network=none sleep 120\n")
@@ -268,7 +308,7 @@ def test_engine_stopped_in_mid_build(second_daemon: PrivateEngine, engine: Engin
 
     def stop_at_run(text: str) -> None:
         if "RUN" in text and not stopping:
-            stopping.append(threading.Timer(1, second_daemon._halt))
+            stopping.append(threading.Timer(1, second_daemon.halt))
             stopping[0].start()
 
     began = time.monotonic()
@@ -297,13 +337,13 @@ def test_disk_full(small_engine: Engine, tmp_path: Path):
 
 
 def running(*words: str) -> list[str]:
-    """The command lines on this machine that hold all the words."""
-    found = []
+    """Return the command lines on this machine that contain all the words."""
+    lines = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except OSError:
             continue
         if all(word in line for word in words) and "from helpers" not in line:
-            found.append(line)
-    return found
+            lines.append(line)
+    return lines

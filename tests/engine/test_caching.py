@@ -1,4 +1,4 @@
-"""The caching experiment on a real engine: every kind of edit, and nothing left behind."""
+"""The caching experiment on a real engine: every kind of edit, and nothing is left."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from docker.errors import ImageNotFound
 
+from helpers.build.result import BuildReport
 from helpers.engine.engine import Engine
-from helpers.experiments import caching
-from helpers.experiments.caching import compare_orders
-from helpers.results.build import BuildReport
-from helpers.results.caching import COPY_FIRST, REQUIREMENTS_FIRST
+from helpers.experiments.caching import measure as caching
+from helpers.experiments.caching.measure import compare_orders
+from helpers.experiments.caching.result import COPY_FIRST, REQUIREMENTS_FIRST
 
 pytestmark = pytest.mark.engine
 
@@ -24,6 +24,7 @@ INSTALL = {
     None: ("every step cached", "every step cached"),
 }
 
+
 @pytest.fixture
 def engine(each_engine: Engine) -> Engine:
     """Each test here runs on both image stores."""
@@ -31,14 +32,17 @@ def engine(each_engine: Engine) -> Engine:
 
 
 def fingerprint(folder: Path) -> str:
-    return hashlib.sha256(b"".join(
-        str(p).encode() + (p.read_bytes() if p.is_file() else b"")
-        for p in sorted(folder.rglob("*")))).hexdigest()
+    return hashlib.sha256(
+        b"".join(
+            str(p).encode() + (p.read_bytes() if p.is_file() else b"")
+            for p in sorted(folder.rglob("*"))
+        )
+    ).hexdigest()
 
 
 @pytest.fixture
 def clean(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this test's own builds made is gone; others may use the engine meanwhile."""
+    """Check that all images and folders of this test are gone; others may use the engine too."""
     app = caching.find_app("flask-app")
     before, real = fingerprint(app), caching.build_image
     tags: list[str] = []
@@ -48,7 +52,7 @@ def clean(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         tags.append(tag)
         folders.append(context.parent)
         report = real(context, tag=tag, **others)
-        assert engine.client.images.get(tag), "proved to be there before it is gone"
+        assert engine.client.images.get(tag), "the image exists before it is removed"
         return report
 
     monkeypatch.setattr(caching, "build_image", build)
@@ -69,15 +73,19 @@ def test_each_edit(engine: Engine, edit: str | None) -> None:
         "cold build, copy first: every RUN and COPY rebuilt",
         "cold build, requirements first: every RUN and COPY rebuilt",
         "unchanged rebuild, copy first: every step cached",
-        "unchanged rebuild, requirements first: every step cached"]
-    edited = (result.order(COPY_FIRST).phase("edited"), result.order(REQUIREMENTS_FIRST).phase(
-        "edited"))
+        "unchanged rebuild, requirements first: every step cached",
+    ]
+    edited = (
+        result.order(COPY_FIRST).phase("edited"),
+        result.order(REQUIREMENTS_FIRST).phase("edited"),
+    )
     assert tuple(p.install.outcome for p in edited) == tuple(
-        words.rsplit(" ", 1)[1] for words in INSTALL[edit])
+        words.rsplit(" ", 1)[1] for words in INSTALL[edit]
+    )
 
 
 @pytest.mark.usefixtures("clean")
-def test_runs_do_not_live_off_one_another(engine: Engine) -> None:
+def test_runs_share_no_cache(engine: Engine) -> None:
     result = compare_orders(edit="app.py", repeats=2, engine=engine)
     assert "disagree" not in result.facts()
     assert "after editing app.py, requirements first: install step cached" in result.facts()
@@ -85,7 +93,7 @@ def test_runs_do_not_live_off_one_another(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("clean")
-def test_ctrl_c_in_the_middle_leaves_nothing(engine: Engine) -> None:
+def test_ctrl_c_leaves_nothing(engine: Engine) -> None:
     def interrupt(line: str) -> None:
         if "build 3 of" in line:
             raise KeyboardInterrupt
@@ -96,22 +104,25 @@ def test_ctrl_c_in_the_middle_leaves_nothing(engine: Engine) -> None:
 
 @pytest.mark.usefixtures("clean")
 def test_runs_in_a_worker_thread(engine: Engine) -> None:
-    said: list[str] = []
-    worker = threading.Thread(target=lambda: said.append(
-        compare_orders(edit=None, repeats=1, engine=engine).facts()))
+    facts: list[str] = []
+    worker = threading.Thread(
+        target=lambda: facts.append(compare_orders(edit=None, repeats=1, engine=engine).facts())
+    )
     worker.start()
     worker.join(120)
-    assert said and "every step cached" in said[0]
+    assert facts and "every step cached" in facts[0]
 
 
 @pytest.mark.usefixtures("clean")
-def test_an_app_of_ones_own_with_a_space_in_its_path(engine: Engine, tmp_path: Path) -> None:
+def test_app_folder_with_a_space(engine: Engine, tmp_path: Path) -> None:
     app = tmp_path / "my app"
     app.mkdir()
     (app / "requirements.txt").write_text("")
     (app / "main.sh").write_text("echo hi\n")
-    for name, lines in {"Dockerfile": "COPY requirements.txt .\nRUN echo install\nCOPY . .\n",
-                        "Dockerfile.copy-first": "COPY . .\nRUN echo install\n"}.items():
+    for name, lines in {
+        "Dockerfile": "COPY requirements.txt .\nRUN echo install\nCOPY . .\n",
+        "Dockerfile.copy-first": "COPY . .\nRUN echo install\n",
+    }.items():
         (app / name).write_text("FROM python:3.13-slim\nWORKDIR /own\n" + lines)
     result = compare_orders(app, "main.sh", repeats=1, engine=engine)
     assert "after editing main.sh, requirements first: install step cached" in result.facts()

@@ -1,4 +1,4 @@
-"""`clean` removes what carries our label, and leaves all else, on a user's own engine."""
+"""`clean` removes the objects with the course's label from a user's engine, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.build import build_image
 from helpers.engine import standin
-from helpers.engine.build import build_image
-from helpers.engine.cleanup import clean, count_ours
+from helpers.engine.cleanup import clean, count_course_objects
 from helpers.engine.engine import Engine
-from helpers.engine.owner import CHECKOUT, OWNER_LABEL, name_taken, owner_id
+from helpers.engine.labels import OWNER_LABEL, name_taken, owner_id
 from helpers.engine.standin import STANDIN
+from helpers.paths import CHECKOUT
 
 pytestmark = pytest.mark.engine
 both_stores = pytest.mark.parametrize("second_daemon", ["containerd", "classic"], indirect=True)
@@ -22,93 +23,118 @@ both_stores = pytest.mark.parametrize("second_daemon", ["containerd", "classic"]
 
 def inventory(engine: Engine) -> dict[str, set[str]]:
     client = engine.client
-    return {"containers": {c.name for c in client.containers.list(all=True)},
-            "images": {t for i in client.images.list() for t in (*i.tags, i.id)},
-            "volumes": {v.name for v in client.volumes.list()},
-            "networks": {n.name for n in client.networks.list()}}
+    return {
+        "containers": {c.name for c in client.containers.list(all=True)},
+        "images": {t for i in client.images.list() for t in (*i.tags, i.id)},
+        "volumes": {v.name for v in client.volumes.list()},
+        "networks": {n.name for n in client.networks.list()},
+    }
 
 
 def make_set(engine: Engine, prefix: str, labels: dict[str, str]) -> None:
     flags = [part for k, v in labels.items() for part in ("--label", f"{k}={v}")]
     changes = [part for k, v in labels.items() for part in ("--change", f"LABEL {k}={v}")]
-    for args in (["volume", "create", *flags, f"{prefix}-volume"],
-                 ["network", "create", *flags, f"{prefix}-network"],
-                 ["create", "--name", f"{prefix}-container", *flags, "foreign:1", "true"],
-                 ["commit", *changes, f"{prefix}-container", f"{prefix}-image:1"]):
-        done = engine.run(*args)
-        assert done.returncode == 0, done.stderr
+    for args in (
+        ["volume", "create", *flags, f"{prefix}-volume"],
+        ["network", "create", *flags, f"{prefix}-network"],
+        ["create", "--name", f"{prefix}-container", *flags, "foreign:1", "true"],
+        ["commit", *changes, f"{prefix}-container", f"{prefix}-image:1"],
+    ):
+        completed = engine.run(*args)
+        assert completed.returncode == 0, completed.stderr
 
 
 @both_stores
-def test_only_ours_is_removed(own_engine: Engine) -> None:
-    make_set(own_engine, "foreign", {})
-    make_set(own_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
-    before = inventory(own_engine)
-    make_set(own_engine, "ours", {OWNER_LABEL: owner_id()})
-    assert inventory(own_engine) != before
-    cleaned = clean(own_engine)
-    assert inventory(own_engine) == before
+def test_only_course_objects_are_removed(fresh_user_engine: Engine) -> None:
+    make_set(fresh_user_engine, "foreign", {})
+    make_set(fresh_user_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
+    before = inventory(fresh_user_engine)
+    make_set(fresh_user_engine, "course", {OWNER_LABEL: owner_id()})
+    assert inventory(fresh_user_engine) != before
+    cleaned = clean(fresh_user_engine)
+    assert inventory(fresh_user_engine) == before
     assert (cleaned.containers, cleaned.images, cleaned.volumes, cleaned.networks) == (1, 1, 1, 1)
 
 
 @both_stores
-def test_the_stand_in_leaves_a_users_engine_with_clean_alone(own_engine: Engine) -> None:
-    before = inventory(own_engine)
-    standin.ensure_base_image(own_engine)
-    clean(own_engine, tools=False)
-    assert STANDIN in inventory(own_engine)["images"]
-    clean(own_engine)
-    assert inventory(own_engine) == before
+def test_clean_removes_stand_in(fresh_user_engine: Engine) -> None:
+    before = inventory(fresh_user_engine)
+    standin.ensure_base_image(fresh_user_engine)
+    clean(fresh_user_engine, tools=False)
+    assert STANDIN in inventory(fresh_user_engine)["images"]
+    clean(fresh_user_engine)
+    assert inventory(fresh_user_engine) == before
 
 
-def test_all_chapters_pass_and_leave_a_users_engine_as_it_was(own_engine: Engine,
-                                                              way_out: None) -> None:
-    """nbval compares every chapter's facts on the containerd store, as on the private engine."""
-    make_set(own_engine, "foreign", {})
-    before = inventory(own_engine)
-    ready = standin.ensure_base_image(own_engine)
+def test_all_chapters_keep_user_engine(
+    fresh_user_engine: Engine, second_daemon_online: None
+) -> None:
+    """Compare the facts of every chapter on the containerd store too."""
+    make_set(fresh_user_engine, "foreign", {})
+    before = inventory(fresh_user_engine)
+    ready = standin.ensure_base_image(fresh_user_engine)
     chapters = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
     completed = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env",
-         "--nbval-sanitize-with=tests/notebooks/sanitize.cfg", "--nbval-cell-timeout=300",
-         "-p", "no:cacheprovider", *map(str, chapters)],
-        cwd=CHECKOUT, env=own_engine.env, text=True, capture_output=True, check=False,
-        timeout=900, stdin=subprocess.DEVNULL)
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--nbval",
+            "--nbval-current-env",
+            "--nbval-sanitize-with=tests/notebooks/sanitize.cfg",
+            "--nbval-cell-timeout=300",
+            "-p",
+            "no:cacheprovider",
+            *map(str, chapters),
+        ],
+        cwd=CHECKOUT,
+        env=fresh_user_engine.env,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=900,
+        stdin=subprocess.DEVNULL,
+    )
     assert completed.returncode == 0, completed.stdout + completed.stderr
-    after = inventory(own_engine)
+    after = inventory(fresh_user_engine)
     for kind in ("containers", "volumes", "networks"):
         assert after[kind] == before[kind]
-    more = {name for name in after["images"] - before["images"] if not name.startswith("sha256:")}
-    assert (STANDIN in more) is (ready == "stand-in")
-    assert all(name == STANDIN or name.startswith("dockercourse/") for name in more), more
+    added = {name for name in after["images"] - before["images"] if not name.startswith("sha256:")}
+    assert (STANDIN in added) is (ready == "stand-in")
+    assert all(name == STANDIN or name.startswith("dockercourse/") for name in added), added
     assert before["images"] <= after["images"]
-    clean(own_engine)
-    assert inventory(own_engine) == before
+    clean(fresh_user_engine)
+    assert inventory(fresh_user_engine) == before
 
 
 @both_stores
-def test_a_tag_that_another_checkout_took_over_stays(own_engine: Engine) -> None:
+def test_tag_of_another_checkout_stays(fresh_user_engine: Engine) -> None:
     other = {OWNER_LABEL: "0123456789ab"}
-    make_set(own_engine, "ours", {OWNER_LABEL: owner_id()})
-    make_set(own_engine, "theirs", other)
-    ours = own_engine.client.images.get("ours-image:1").id
-    theirs = own_engine.client.images.get("theirs-image:1").id
-    assert own_engine.run("tag", "theirs-image:1", "ours-image:1").returncode == 0
-    clean(own_engine)
-    assert own_engine.client.images.get("ours-image:1").id == theirs
-    assert ours not in inventory(own_engine)["images"]
-    assert "another copy of the course" in name_taken(own_engine.host, "ours-image:1")
-    assert name_taken(own_engine.host, "foreign:1") == name_taken(own_engine.host, "none") == ""
+    make_set(fresh_user_engine, "course", {OWNER_LABEL: owner_id()})
+    make_set(fresh_user_engine, "other", other)
+    course_id = fresh_user_engine.client.images.get("course-image:1").id
+    other_id = fresh_user_engine.client.images.get("other-image:1").id
+    assert fresh_user_engine.run("tag", "other-image:1", "course-image:1").returncode == 0
+    clean(fresh_user_engine)
+    assert fresh_user_engine.client.images.get("course-image:1").id == other_id
+    assert course_id not in inventory(fresh_user_engine)["images"]
+    assert "another copy of the course" in name_taken(fresh_user_engine.host, "course-image:1")
+    assert (
+        name_taken(fresh_user_engine.host, "foreign:1")
+        == name_taken(fresh_user_engine.host, "none")
+        == ""
+    )
     tool = "dockercourse/theirs"
-    assert own_engine.run("tag", "theirs-image:1", tool).returncode == 0
-    assert name_taken(own_engine.host, tool) == "", "a tool is made once for all checkouts"
+    assert fresh_user_engine.run("tag", "theirs-image:1", tool).returncode == 0
+    assert name_taken(fresh_user_engine.host, tool) == "", "tools are shared by all checkouts"
 
 
 MAKES_A_VOLUME = """
 import sys
 from helpers.engine.engine import Engine
-from helpers.engine.owner import labels
-engine = Engine(sys.argv[1], "own", "28", sys.argv[2])
+from helpers.engine.labels import labels
+engine = Engine(sys.argv[1], "user", "28", sys.argv[2])
 engine.run("volume", "create", *(f"--label={k}={v}" for k, v in labels().items()), sys.argv[3])
 engine.run("run", "-d", "--name", sys.argv[3], "--entrypoint", "/x",
            *(f"--label={k}={v}" for k, v in labels().items()), "foreign:1")
@@ -117,34 +143,51 @@ sys.stdin.read()
 """
 
 
-def test_another_open_notebook_keeps_what_it_made_until_it_ends(own_engine: Engine) -> None:
-    """A notebook that starts clean, or a rehearsal, leaves an open lab of this checkout alone."""
-    command = [sys.executable, "-c", MAKES_A_VOLUME, own_engine.host, own_engine.docker]
-    notebooks = [subprocess.Popen([*command, name], cwd=CHECKOUT, stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, env=own_engine.env, text=True)
-                 for name in ("open", "killed")]
+def test_objects_of_open_notebook_stay(fresh_user_engine: Engine) -> None:
+    """A notebook or rehearsal that cleans up leaves other open notebooks of this checkout alone."""
+    command = [
+        sys.executable,
+        "-c",
+        MAKES_A_VOLUME,
+        fresh_user_engine.host,
+        fresh_user_engine.docker,
+    ]
+    notebooks = [
+        subprocess.Popen(
+            [*command, name],
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=fresh_user_engine.env,
+            text=True,
+        )
+        for name in ("open", "killed")
+    ]
     try:
         for notebook in notebooks:
             assert notebook.stdout and notebook.stdout.readline() == "made\n"
-        notebooks[1].kill()      # hard: it can remove nothing any more
+        notebooks[1].kill()  # SIGKILL: it can't remove anything
         notebooks[1].wait()
-        clean(own_engine, all_sessions=False)
-        left = inventory(own_engine)
+        clean(fresh_user_engine, all_sessions=False)
+        left = inventory(fresh_user_engine)
         assert "open" in left["volumes"] and "killed" not in left["volumes"]
         assert left["containers"] == {"open"}
-        assert count_ours(own_engine) == 0, "what is in use elsewhere is not left over"
+        assert count_course_objects(fresh_user_engine) == 0, (
+            "objects in use elsewhere are not leftovers"
+        )
     finally:
         for notebook in notebooks:
             notebook.kill()
             notebook.communicate()
-    clean(own_engine, all_sessions=False)
-    assert inventory(own_engine)["volumes"] == set()
+    clean(fresh_user_engine, all_sessions=False)
+    assert inventory(fresh_user_engine)["volumes"] == set()
 
 
-@pytest.mark.parametrize("kind", ["own", "private"])
-def test_a_stand_in_that_was_pruned_is_loaded_by_the_next_build(
-        kind: str, own_engine: Engine, tmp_path: Path) -> None:
-    engine = dataclasses.replace(own_engine, kind=kind)
+@pytest.mark.parametrize("kind", ["user", "private"])
+def test_build_reloads_pruned_stand_in(
+    kind: str, fresh_user_engine: Engine, tmp_path: Path
+) -> None:
+    engine = dataclasses.replace(fresh_user_engine, kind=kind)
     standin.ensure_base_image(engine)
     (tmp_path / "Dockerfile").write_text(f"FROM {standin.REAL}\nENV A=1\n")
     for remove in (["system", "prune", "-af"], ["rmi", "-f", standin.REAL, STANDIN]):
@@ -155,33 +198,40 @@ def test_a_stand_in_that_was_pruned_is_loaded_by_the_next_build(
 
 
 @both_stores
-def test_what_others_use_of_ours_stays_and_the_rest_goes(own_engine: Engine) -> None:
-    mark = {OWNER_LABEL: owner_id()}
-    make_set(own_engine, "ours", mark)
-    for args in (["create", "--name", "uses-volume", "-v", "ours-volume:/data", "foreign:1",
-                  "true"],
-                 ["create", "--name", "uses-image", "--label", f"{OWNER_LABEL}=somebody",
-                  "ours-image:1", "true"]):
-        done = own_engine.run(*args)
-        assert done.returncode == 0, done.stderr
-    cleaned = clean(own_engine)
-    left = inventory(own_engine)
+def test_course_objects_used_by_others_stay(fresh_user_engine: Engine) -> None:
+    make_set(fresh_user_engine, "course", {OWNER_LABEL: owner_id()})
+    for args in (
+        ["create", "--name", "uses-volume", "-v", "course-volume:/data", "foreign:1", "true"],
+        [
+            "create",
+            "--name",
+            "uses-image",
+            "--label",
+            f"{OWNER_LABEL}=somebody",
+            "course-image:1",
+            "true",
+        ],
+    ):
+        completed = fresh_user_engine.run(*args)
+        assert completed.returncode == 0, completed.stderr
+    cleaned = clean(fresh_user_engine)
+    left = inventory(fresh_user_engine)
     assert {"uses-volume", "uses-image"} <= left["containers"]
-    assert "ours-volume" in left["volumes"] and "ours-image:1" in left["images"]
-    assert "ours-network" not in left["networks"]
+    assert "course-volume" in left["volumes"] and "course-image:1" in left["images"]
+    assert "course-network" not in left["networks"]
     assert (cleaned.kept, cleaned.containers, cleaned.networks) == (2, 1, 1)
-    assert "2 left, in use by others' containers" in cleaned.text()
+    assert "2 kept, used by other containers" in cleaned.text()
 
 
 @both_stores
-def test_on_the_private_engine_the_unlabelled_is_the_courses_too(own_engine: Engine) -> None:
-    private = dataclasses.replace(own_engine, kind="private")
-    make_set(own_engine, "typed", {})
+def test_private_engine_loses_unlabelled_objects(fresh_user_engine: Engine) -> None:
+    private = dataclasses.replace(fresh_user_engine, kind="private")
+    make_set(fresh_user_engine, "typed", {})
     standin.ensure_base_image(private)
-    make_set(own_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
+    make_set(fresh_user_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
     clean(private, also_unlabelled=True)
-    assert own_engine.run("image", "inspect", STANDIN).returncode == 0
-    left = inventory(own_engine)
+    assert fresh_user_engine.run("image", "inspect", STANDIN).returncode == 0
+    left = inventory(fresh_user_engine)
     assert "typed-image:1" not in left["images"]
     assert left["containers"] == {"other-checkout-container"}
     assert left["volumes"] == {"other-checkout-volume"}
@@ -190,13 +240,13 @@ def test_on_the_private_engine_the_unlabelled_is_the_courses_too(own_engine: Eng
 
 
 @both_stores
-def test_a_chapter_keeps_the_courses_tools_and_clean_does_not(own_engine: Engine) -> None:
-    make_set(own_engine, "ours", {OWNER_LABEL: owner_id()})
-    made = own_engine.run("tag", "ours-image:1", "dockercourse/small-server:latest")
-    assert made.returncode == 0, made.stderr
-    own_engine.run("rmi", "ours-image:1")
-    clean(own_engine, tools=False)
-    assert "dockercourse/small-server:latest" in inventory(own_engine)["images"]
-    assert count_ours(own_engine) == 0
-    clean(own_engine)
-    assert "dockercourse/small-server:latest" not in inventory(own_engine)["images"]
+def test_only_clean_removes_course_tools(fresh_user_engine: Engine) -> None:
+    make_set(fresh_user_engine, "course", {OWNER_LABEL: owner_id()})
+    tagged = fresh_user_engine.run("tag", "course-image:1", "dockercourse/small-server:latest")
+    assert tagged.returncode == 0, tagged.stderr
+    fresh_user_engine.run("rmi", "course-image:1")
+    clean(fresh_user_engine, tools=False)
+    assert "dockercourse/small-server:latest" in inventory(fresh_user_engine)["images"]
+    assert count_course_objects(fresh_user_engine) == 0
+    clean(fresh_user_engine)
+    assert "dockercourse/small-server:latest" not in inventory(fresh_user_engine)["images"]

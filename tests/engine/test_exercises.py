@@ -7,7 +7,7 @@ import pytest
 from helpers.engine.engine import Engine
 from helpers.exercises import grade, predict_cache
 from helpers.exercises.predict_cache import TASK_ID
-from helpers.results.caching import COPY_FIRST, REQUIREMENTS_FIRST
+from helpers.experiments.caching.result import COPY_FIRST, REQUIREMENTS_FIRST
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine")]
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine")]
 @pytest.fixture
 def engine(each_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Each answer is graded on both image stores."""
-    monkeypatch.setattr("helpers.experiments.caching.connect", lambda: each_engine)
+    monkeypatch.setattr("helpers.experiments.caching.measure.connect", lambda: each_engine)
     return each_engine
 
 
@@ -24,8 +24,10 @@ REBUILT = {COPY_FIRST: {"COPY . .", INSTALL}, REQUIREMENTS_FIRST: {"COPY . ."}}
 
 
 def right() -> dict[str, dict[str, str]]:
-    return {order: {step: "rebuilt" if step in REBUILT[order] else "cached" for step in found}
-            for order, found in predict_cache.start().items()}
+    return {
+        order: {step: "rebuilt" if step in REBUILT[order] else "cached" for step in steps}
+        for order, steps in predict_cache.list_questions().items()
+    }
 
 
 def test_the_right_answer_passes() -> None:
@@ -34,13 +36,23 @@ def test_the_right_answer_passes() -> None:
     assert verdict.seconds > 0 and len(verdict.checks) == 7
 
 
-@pytest.mark.parametrize(("changes", "headline", "hint"), [
-    ({(COPY_FIRST, INSTALL): "cached"}, "6 of 7 right", "COPY . . above it changed"),
-    ({(REQUIREMENTS_FIRST, INSTALL): "rebuilt"}, "6 of 7 right", "nor any step above it changed"),
-    ({(REQUIREMENTS_FIRST, "COPY . ."): "cached", (COPY_FIRST, "COPY . ."): "cached"},
-     "5 of 7 right", "app.py is among the files it copies"),
-])
-def test_wrong_answers_get_their_own_hint(changes: dict, headline: str, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("changes", "headline", "hint"),
+    [
+        ({(COPY_FIRST, INSTALL): "cached"}, "6 of 7 right", "COPY . . above it changed"),
+        (
+            {(REQUIREMENTS_FIRST, INSTALL): "rebuilt"},
+            "6 of 7 right",
+            "nor any step above it changed",
+        ),
+        (
+            {(REQUIREMENTS_FIRST, "COPY . ."): "cached", (COPY_FIRST, "COPY . ."): "cached"},
+            "5 of 7 right",
+            "app.py is among the files it copies",
+        ),
+    ],
+)
+def test_wrong_answers_get_their_hints(changes: dict, headline: str, hint: str) -> None:
     answer = right()
     for (order, step), word in changes.items():
         answer[order][step] = word
@@ -50,15 +62,15 @@ def test_wrong_answers_get_their_own_hint(changes: dict, headline: str, hint: st
 
 
 @pytest.mark.parametrize("word", ["cached", "rebuilt"])
-def test_one_word_for_all_is_not_enough(word: str) -> None:
-    answer = {order: dict.fromkeys(found, word) for order, found in right().items()}
+def test_same_answer_for_all_fails(word: str) -> None:
+    answer = {order: dict.fromkeys(steps, word) for order, steps in right().items()}
     assert grade(TASK_ID, answer).passed is False
 
 
-def test_a_dead_engine_is_not_the_students_mistake(monkeypatch: pytest.MonkeyPatch,
-                                                   engine: Engine) -> None:
-    dead = Engine("unix:///nowhere/docker.sock", "private", engine.version, engine.docker,
-                  engine.extra_env)
-    monkeypatch.setattr("helpers.experiments.caching.connect", lambda: dead)
+def test_dead_engine_is_nobodys_mistake(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
+    dead = Engine(
+        "unix:///nowhere/docker.sock", "private", engine.version, engine.docker, engine.extra_env
+    )
+    monkeypatch.setattr("helpers.experiments.caching.measure.connect", lambda: dead)
     verdict = grade(TASK_ID, right())
     assert verdict.passed is None and {check.passed for check in verdict.checks} == {None}

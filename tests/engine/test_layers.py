@@ -8,11 +8,11 @@ import time
 import pytest
 
 from helpers.engine.engine import Engine
-from helpers.engine.owner import labels
+from helpers.engine.labels import labels
 from helpers.engine.probe import image_store
 from helpers.engine.standin import named_contexts
 from helpers.errors import CourseError
-from helpers.experiments.layers import layers
+from helpers.experiments.layers.measure import inspect_layers
 
 pytestmark = pytest.mark.engine
 MB = 1_000_000
@@ -22,6 +22,7 @@ ENV COLOUR=blue
 RUN head -c {MB // 2} /dev/zero > /data/big
 RUN rm /data/big
 """
+
 
 @pytest.fixture
 def engine(each_engine: Engine) -> Engine:
@@ -34,30 +35,40 @@ def image(engine, tmp_path):
     tag = f"course-test-layers-{secrets.token_hex(4)}"
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
     marks = [part for key, value in labels().items() for part in ("--label", f"{key}={value}")]
-    built = engine.run("buildx", "build", "--load", "-t", tag, *marks,
-                       *named_contexts(engine, DOCKERFILE), str(tmp_path))
+    built = engine.run(
+        "buildx",
+        "build",
+        "--load",
+        "-t",
+        tag,
+        *marks,
+        *named_contexts(engine, DOCKERFILE),
+        str(tmp_path),
+    )
     assert built.returncode == 0, built.stderr
     yield tag
     engine.run("image", "rm", "--force", tag)
 
 
 def test_each_layer_and_what_it_hides(engine, image):
-    found = layers(image, engine)
-    written, overwritten, removed = found.layers[-3:]
+    result = inspect_layers(image, engine)
+    written, overwritten, removed = result.layers[-3:]
     assert written.instruction == f"RUN mkdir /data && head -c {MB} /dev/zero > /data/big"
     assert [(f.path, f.kind, f.size_bytes) for f in written.files] == [("/data/big", "added", MB)]
     assert [(f.path, f.kind, f.size_bytes) for f in overwritten.files] == [
-        ("/data/big", "changed", MB // 2)]
+        ("/data/big", "changed", MB // 2)
+    ]
     assert [(f.path, f.kind, f.size_bytes) for f in removed.files] == [
-        ("/data/big", "removed", MB // 2)]
-    assert [layer.wasted_bytes for layer in found.layers[-3:]] == [MB, MB // 2, 0]
-    assert "ENV COLOUR=blue" in [e.instruction for e in found.entries if e.is_config]
+        ("/data/big", "removed", MB // 2)
+    ]
+    assert [layer.wasted_bytes for layer in result.layers[-3:]] == [MB, MB // 2, 0]
+    assert "ENV COLOUR=blue" in [e.instruction for e in result.entries if e.is_config]
 
 
-def test_sizes_are_bytes_of_files_in_both_stores(engine, image):
+def test_sizes_agree_with_docker_history(engine, image):
     """`docker history` has them in the classic store; in containerd's it counts disk blocks."""
     history = [line["Size"] for line in reversed(engine.client.images.get(image).history())]
-    sizes = [entry.size_bytes for entry in layers(image, engine).entries]
+    sizes = [entry.size_bytes for entry in inspect_layers(image, engine).entries]
     assert len(sizes) == len(history)
     assert sizes[-4:] == [MB, 0, MB // 2, 0]
     if image_store(engine.host) == "classic":
@@ -69,15 +80,15 @@ def test_sizes_are_bytes_of_files_in_both_stores(engine, image):
         assert all(blocks % 512 == 0 for blocks in history)
 
 
-def test_a_second_look_is_kept(engine, image):
-    layers(image, engine)
+def test_second_call_uses_the_cache(engine, image):
+    inspect_layers(image, engine)
     start = time.perf_counter()
-    layers(image, engine)
+    inspect_layers(image, engine)
     assert time.perf_counter() - start < 1
 
 
-def test_an_image_that_is_not_there_is_one_message(engine):
+def test_missing_image_is_one_message(engine):
     with pytest.raises(CourseError, match=r"There is no image .*\n→ Build it: docker build -t "):
-        layers("course-test-no-such-image", engine)
+        inspect_layers("course-test-no-such-image", engine)
     with pytest.raises(CourseError):
-        layers("Not A Name", engine)
+        inspect_layers("Not A Name", engine)

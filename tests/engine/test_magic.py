@@ -13,13 +13,15 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import helpers.engine.find
 from helpers.engine.engine import Engine
-from helpers.engine.owner import OWNER_LABEL, owner_id
+from helpers.engine.labels import OWNER_LABEL, owner_id
 from helpers.engine.standin import image_for
 from helpers.errors import CourseError
 from helpers.magic import DockerCommandFailed, DockerCommandStopped, load
+from helpers.process import wait_until
 
 pytestmark = pytest.mark.engine
 BASE = "python:3.13-slim"
+
 
 @pytest.fixture
 def engine(each_engine: Engine) -> Engine:
@@ -29,14 +31,17 @@ def engine(each_engine: Engine) -> Engine:
 
 @pytest.fixture
 def name(engine):
-    """A name of this test's own; whatever carries it is removed afterwards."""
-    made = f"magic-{uuid.uuid4().hex[:8]}"
-    yield made
-    for listing, removing in ((("ps", "-aq"), ("rm", "-fv")), (("network", "ls", "-q"),
-                              ("network", "rm")), (("volume", "ls", "-q"), ("volume", "rm"))):
-        for found in engine.run(*listing, "--filter", f"name={made}").stdout.split():
-            engine.run(*removing, found)
-    images = engine.run("images", "-q", "--filter", f"reference={made}*").stdout.split()
+    """Return a unique name, and remove every object with that name after the test."""
+    unique = f"magic-{uuid.uuid4().hex[:8]}"
+    yield unique
+    for listing, removing in (
+        (("ps", "-aq"), ("rm", "-fv")),
+        (("network", "ls", "-q"), ("network", "rm")),
+        (("volume", "ls", "-q"), ("volume", "rm")),
+    ):
+        for object_id in engine.run(*listing, "--filter", f"name={unique}").stdout.split():
+            engine.run(*removing, object_id)
+    images = engine.run("images", "-q", "--filter", f"reference={unique}*").stdout.split()
     for image in set(images):
         engine.run("rmi", "-f", image)
 
@@ -45,9 +50,9 @@ def name(engine):
 def shell(engine, monkeypatch, tmp_path):
     monkeypatch.setattr(helpers.engine.find, "connect", lambda: engine)
     monkeypatch.chdir(tmp_path)
-    made = InteractiveShell.instance()
-    load(made)
-    return made
+    ipython = InteractiveShell.instance()
+    load(ipython)
+    return ipython
 
 
 @pytest.fixture
@@ -57,20 +62,21 @@ def cell(shell):
         if result.error_in_exec:
             raise result.error_in_exec
         assert result.success
+
     return run
 
 
-def label_of(engine, kind, what):
+def label_of(engine, kind, name):
     path = ".Config.Labels" if kind in ("container", "image") else ".Labels"
-    found = engine.run(kind, "inspect", "-f", f'{{{{index {path} "{OWNER_LABEL}"}}}}', what)
-    return found.stdout.strip()
+    template = f'{{{{index {path} "{OWNER_LABEL}"}}}}'
+    return engine.run(kind, "inspect", "-f", template, name).stdout.strip()
 
 
 def running(engine, name):
     return engine.run("ps", "-q", "--filter", f"name={name}").stdout.split()
 
 
-def test_build_word_for_word(engine, cell, name, tmp_path, capsys):
+def test_build_as_typed(engine, cell, name, tmp_path, capsys):
     tmp_path.joinpath("Dockerfile").write_text(f"FROM {BASE}\nRUN echo built-{name}\n")
     cell(f"%docker build -t {name} .")
     assert f"built-{name}" in capsys.readouterr().out
@@ -79,20 +85,22 @@ def test_build_word_for_word(engine, cell, name, tmp_path, capsys):
     assert label_of(engine, "image", f"{name}-2") == owner_id()
 
 
-def test_a_failure_fails_the_cell_in_two_lines(shell, cell, name, capsys):
+def test_failure_shows_output_without_traceback(shell, cell, name, capsys):
     with pytest.raises(DockerCommandFailed, match="exit code 1"):
         cell(f"%docker rm {name}")
     out = capsys.readouterr().out
     assert "No such container" in out
     assert "Traceback" not in out
     with pytest.raises(DockerCommandFailed) as caught:
-        cell(f"%docker run --rm --name {name} {BASE} "
-             "sh -c 'echo out; sleep 0.3; echo err >&2; exit 7'")
+        cell(
+            f"%docker run --rm --name {name} {BASE} "
+            "sh -c 'echo out; sleep 0.3; echo err >&2; exit 7'"
+        )
     assert caught.value.exit_code == 7
     assert "out\nerr\n" in capsys.readouterr().out
 
 
-def test_fails(cell, name, capsys):
+def test_fails_expects_a_failure(cell, name, capsys):
     cell(f"%docker --fails rm {name}")
     assert "as expected" in capsys.readouterr().out
     with pytest.raises(CourseError, match="expected to fail"):
@@ -101,10 +109,12 @@ def test_fails(cell, name, capsys):
     assert "not-reached" not in capsys.readouterr().out
 
 
-def test_until_stops_the_command_and_its_container(engine, cell, name, capsys):
+def test_until_stops_command_and_container(engine, cell, name, capsys):
     started = time.monotonic()
-    cell(f"%docker --until tick-3 run --name {name} {BASE} "
-         "sh -c 'i=0; while true; do echo tick-$i; i=$((i+1)); sleep 0.1; done'")
+    cell(
+        f"%docker --until tick-3 run --name {name} {BASE} "
+        "sh -c 'i=0; while true; do echo tick-$i; i=$((i+1)); sleep 0.1; done'"
+    )
     out = capsys.readouterr().out
     assert "tick-3" in out and "stopped" in out
     assert time.monotonic() - started < 20
@@ -112,12 +122,12 @@ def test_until_stops_the_command_and_its_container(engine, cell, name, capsys):
     assert running(engine, name) == []
 
 
-def test_until_whose_text_never_comes(cell, name):
+def test_until_without_the_text_fails(cell, name):
     with pytest.raises(CourseError, match="never printed 'nothing of it'"):
         cell(f"%docker --until 'nothing of it' run --rm --name {name} {BASE} echo x")
 
 
-def test_for(engine, cell, name, capsys):
+def test_for_stops_after_the_time(engine, cell, name, capsys):
     started = time.monotonic()
     cell(f"%%docker --for 2\ndocker run --rm --name {name} {BASE} sleep 600")
     assert 2 <= time.monotonic() - started < 20
@@ -125,8 +135,8 @@ def test_for(engine, cell, name, capsys):
     assert engine.run("ps", "-aq", "--filter", f"name={name}").stdout == ""
 
 
-def test_a_body_runs_in_order_until_the_first_failure(engine, cell, name, capsys):
-    cell(f"%%docker\n# two things\ndocker volume create \\\n    {name}\n\nnetwork create {name}\n")
+def test_body_stops_at_first_failure(engine, cell, name, capsys):
+    cell(f"%%docker\n# two objects\ndocker volume create \\\n    {name}\n\nnetwork create {name}\n")
     assert label_of(engine, "volume", name) == owner_id()
     assert label_of(engine, "network", name) == owner_id()
     with pytest.raises(DockerCommandFailed):
@@ -134,20 +144,22 @@ def test_a_body_runs_in_order_until_the_first_failure(engine, cell, name, capsys
     assert engine.run("network", "inspect", name).returncode == 0
 
 
-def test_until_of_a_body_goes_on_with_the_next_line(cell, name, capsys):
-    cell(f"%%docker --until ready\nrun --name {name} {BASE} sh -c 'echo ready; sleep 600'\n"
-         f"inspect -f 'state={{{{.State.Status}}}}' {name}")
+def test_body_continues_after_until(cell, name, capsys):
+    cell(
+        f"%%docker --until ready\nrun --name {name} {BASE} sh -c 'echo ready; sleep 600'\n"
+        f"inspect -f 'state={{{{.State.Status}}}}' {name}"
+    )
     assert "state=exited" in capsys.readouterr().out
 
 
-def test_templates_and_dollars_survive(cell, name, capsys):
+def test_templates_and_dollars_are_kept(cell, name, capsys):
     cell(f"%docker run --rm --name {name} -v {name}:/d -e 'A=$HOME {{x}}' {BASE} printenv A")
     assert "$HOME {x}\n" in capsys.readouterr().out
     cell("%docker version --format {{.Server.Version}}")
     assert "{" not in capsys.readouterr().out
 
 
-def test_the_volume_that_run_makes_is_labelled(engine, cell, name):
+def test_volume_of_run_is_labelled(engine, cell, name):
     cell(f"%docker run --rm --name {name} -v {name}:/d {BASE} true")
     assert label_of(engine, "volume", name) == owner_id()
 
@@ -155,11 +167,12 @@ def test_the_volume_that_run_makes_is_labelled(engine, cell, name):
 def test_compose_objects_are_labelled(engine, cell, name, tmp_path, capsys):
     folder = tmp_path / name
     folder.mkdir()
-    folder.joinpath("Dockerfile").write_text(f"FROM {BASE}\nCMD [\"sleep\", \"600\"]\n")
+    folder.joinpath("Dockerfile").write_text(f'FROM {BASE}\nCMD ["sleep", "600"]\n')
     folder.joinpath("compose.yaml").write_text(
         "services:\n  web:\n    build: .\n    init: true\n    environment: {PRICE: 5$$}\n"
         "    volumes: ['data:/d', '.:/code']\n  extra:\n    build: .\n    profiles: [more]\n"
-        "volumes:\n  data:\n")
+        "volumes:\n  data:\n"
+    )
     cell(f"%cd -q {folder}")
     try:
         cell("%docker compose up -d")
@@ -179,11 +192,9 @@ def test_compose_objects_are_labelled(engine, cell, name, tmp_path, capsys):
     assert engine.run("ps", "-aq", "--filter", f"name={name}").stdout == ""
 
 
-def test_ctrl_c_stops_the_container_and_says_so(engine, cell, name, capsys):
+def test_ctrl_c_stops_the_container(engine, cell, name, capsys):
     def interrupt():
-        until = time.monotonic() + 30
-        while not running(engine, name) and time.monotonic() < until:
-            time.sleep(0.1)
+        wait_until(lambda: running(engine, name), 30)
         _thread.interrupt_main()
 
     thread = threading.Thread(target=interrupt)
@@ -194,20 +205,26 @@ def test_ctrl_c_stops_the_container_and_says_so(engine, cell, name, capsys):
     assert running(engine, name) == []
 
 
-def test_on_a_users_own_engine(engine, cell, name, tmp_path, capsys, monkeypatch):
-    """A base image that cannot be had is a named context there, and ports stay on loopback."""
-    own = dataclasses.replace(engine, kind="own")
-    monkeypatch.setattr(helpers.engine.find, "connect", lambda: own)
-    monkeypatch.setattr("helpers.engine.standin.named_contexts", lambda engine, text: [
-        "--build-context", f"not-to-be-had:1=docker-image://{image_for(engine, BASE)}"])
+def test_user_engine_uses_contexts_and_loopback(engine, cell, name, tmp_path, capsys, monkeypatch):
+    """An unavailable base image becomes a named context, and ports stay on loopback."""
+    user = dataclasses.replace(engine, kind="user")
+    monkeypatch.setattr(helpers.engine.find, "connect", lambda: user)
+    monkeypatch.setattr(
+        "helpers.engine.standin.named_contexts",
+        lambda engine, text: [
+            "--build-context",
+            f"not-available:1=docker-image://{image_for(engine, BASE)}",
+        ],
+    )
     folder = tmp_path / name
     folder.mkdir()
-    folder.joinpath("Dockerfile").write_text("FROM not-to-be-had:1\nCMD [\"sleep\", \"600\"]\n")
+    folder.joinpath("Dockerfile").write_text('FROM not-available:1\nCMD ["sleep", "600"]\n')
     folder.joinpath("compose.yaml").write_text(
-        "services:\n  web:\n    build: .\n    init: true\n    ports: ['0:5000', '5001']\n")
+        "services:\n  web:\n    build: .\n    init: true\n    ports: ['0:5000', '5001']\n"
+    )
     cell(f"%cd -q {folder}")
     cell(f"%docker build -t {name} .")
-    assert "--build-context not-to-be-had:1=" in capsys.readouterr().out
+    assert "--build-context not-available:1=" in capsys.readouterr().out
     cell(f"%docker run -d --init -p 5000 --name {name} {name}")
     assert "run here as: docker run" in capsys.readouterr().out
     assert "127.0.0.1:" in engine.run("port", name).stdout
@@ -219,15 +236,20 @@ def test_on_a_users_own_engine(engine, cell, name, tmp_path, capsys, monkeypatch
         cell("%docker compose down --rmi local")
 
 
-def test_the_notice_comes_once(cell, name, capsys, monkeypatch):
+def test_notice_is_printed_once(cell, name, capsys, monkeypatch):
     monkeypatch.setattr("helpers.magic.execute._noticed", False)
     cell(f"%%docker\nvolume create {name}-a\nvolume create {name}-b")
     assert capsys.readouterr().out.count("python3 -m helpers clean") == 1
 
 
-def test_bad_text_is_one_line(cell, capsys):
-    for text in ("%docker ps | cat", "%docker run -it x", "%docker", "%%docker\n# none",
-                 "%%docker ps\nps"):
+def test_bad_line_has_no_traceback(cell, capsys):
+    for text in (
+        "%docker ps | cat",
+        "%docker run -it x",
+        "%docker",
+        "%%docker\n# none",
+        "%%docker ps\nps",
+    ):
         with pytest.raises(CourseError):
             cell(text)
     assert "Traceback" not in capsys.readouterr().out

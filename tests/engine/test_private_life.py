@@ -1,4 +1,4 @@
-"""The private engine's life: cut short, restarted, killed, beside another containerd."""
+"""The private engine's life: interrupted, restarted, killed, next to another containerd."""
 
 from __future__ import annotations
 
@@ -12,21 +12,31 @@ from pathlib import Path
 
 import pytest
 
-from helpers.engine import processes, standin
+from helpers import process
+from helpers.engine import standin
 from helpers.engine.engine import Engine
-from helpers.engine.owner import CHECKOUT
-from helpers.engine.private import START_SECONDS, PrivateEngine, as_root, wait_until
+from helpers.engine.private import PrivateEngine, as_root
+from helpers.engine.private.life import START_SECONDS
+from helpers.paths import CHECKOUT
+from helpers.process import wait_until
 from tests.conftest import second_engine
 
 pytestmark = pytest.mark.engine
 
-# A container that does not end at SIGTERM: it takes the engine ten seconds to stop.
-STUBBORN = ["run", "-d", "--network=none", "python:3.13-slim", "sh", "-c",
-            "trap '' TERM; while true; do sleep 1; done"]
+# A container that ignores SIGTERM: stopping it takes the engine ten seconds.
+STUBBORN = [
+    "run",
+    "-d",
+    "--network=none",
+    "python:3.13-slim",
+    "sh",
+    "-c",
+    "trap '' TERM; while true; do sleep 1; done",
+]
 
 
-def started(daemon: PrivateEngine) -> Engine:
-    """The engine of a daemon, with the base image on it."""
+def prepare(daemon: PrivateEngine) -> Engine:
+    """Return the engine of a daemon, with the base image on it."""
     answer = daemon.answer()
     assert answer
     engine = daemon.engine(answer.version)
@@ -34,27 +44,25 @@ def started(daemon: PrivateEngine) -> Engine:
     return engine
 
 
-def left_of(daemon: PrivateEngine) -> list[str]:
-    """The command lines and mounts that name an engine's folder."""
+def find_leftovers(daemon: PrivateEngine) -> list[str]:
+    """Return the command lines and mounts that name an engine's folder."""
     base = str(daemon.base)
-    commands = [" ".join(processes.command_line(pid)) for pid in processes.all_pids()]
+    commands = [" ".join(process.command_line(pid)) for pid in process.all_pids()]
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    found = [line for line in (*commands, *mounts) if base in line.replace("\\040", " ")]
-    return [line for line in found if "pytest" not in line]
-
-
+    lines = [line.replace("\\040", " ") for line in (*commands, *mounts)]
+    return [line for line in lines if base in line and "pytest" not in line]
 
 
 @pytest.fixture
 def daemon(private_engine: Engine, short_tmp: Path) -> Iterator[PrivateEngine]:
-    """A second private engine, in a folder with a space in its name."""
+    """Yield a second private engine, in a folder with a space in its name."""
     folder = short_tmp / "a b"
     folder.mkdir()
     with second_engine(folder, "classic") as daemon:
         yield daemon
 
 
-STOPS_AT_ITS_END = """
+STOPS_THE_ENGINE_AT_EXIT = """
 import atexit, sys, time
 from pathlib import Path
 from helpers.engine.private import PrivateEngine
@@ -64,34 +72,40 @@ signals.treat_as_ctrl_c()
 daemon = PrivateEngine(Path(sys.argv[1]), daemon_args=tuple(sys.argv[2:]))
 daemon.leases.take()
 atexit.register(daemon.release)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(100)
 except KeyboardInterrupt:
     print("stopping", flush=True)
 """
 
 
-def test_more_ctrl_c_do_not_cut_the_stop_short(daemon: PrivateEngine) -> None:
-    engine = started(daemon)
+def test_repeated_ctrl_c_lets_stop_finish(daemon: PrivateEngine) -> None:
+    engine = prepare(daemon)
     assert engine.run(*STUBBORN).returncode == 0
     child = subprocess.Popen(
-        [sys.executable, "-c", STOPS_AT_ITS_END, str(daemon.base), *daemon.daemon_args],
-        cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True)
+        [sys.executable, "-c", STOPS_THE_ENGINE_AT_EXIT, str(daemon.base), *daemon.daemon_args],
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     assert child.stdout and child.stdout.readline() == "ready\n"
     os.killpg(child.pid, signal.SIGINT)
     assert child.stdout.readline() == "stopping\n"
     for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         time.sleep(1)
         os.killpg(child.pid, number)
-    said, _ = child.communicate(timeout=60)
-    assert said == "", said
-    assert wait_until(lambda: left_of(daemon) == [], 5), left_of(daemon)
+    output, _ = child.communicate(timeout=60)
+    assert output == "", output
+    assert wait_until(lambda: find_leftovers(daemon) == [], 5), find_leftovers(daemon)
 
 
-def test_ctrl_c_while_it_starts_leaves_no_engine(
-        daemon: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_during_start_leaves_nothing(
+    daemon: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     daemon.stop()
 
     def interrupted(is_true: Callable[[], object], seconds: float) -> bool:
@@ -100,95 +114,146 @@ def test_ctrl_c_while_it_starts_leaves_no_engine(
         return wait_until(is_true, seconds)
 
     with monkeypatch.context() as patched:
-        patched.setattr("helpers.engine.private.wait_until", interrupted)
+        patched.setattr("helpers.engine.private.life.wait_until", interrupted)
         with pytest.raises(KeyboardInterrupt):
             daemon.start()
-    assert wait_until(lambda: left_of(daemon) == [], 20), left_of(daemon)
+    assert wait_until(lambda: find_leftovers(daemon) == [], 20), find_leftovers(daemon)
     assert daemon.leases.held() == []
 
 
-def test_a_start_waits_for_the_old_daemon_and_stop_stops_the_new(daemon: PrivateEngine) -> None:
-    engine = started(daemon)
+def test_start_waits_for_old_daemon(daemon: PrivateEngine) -> None:
+    engine = prepare(daemon)
     assert engine.run(*STUBBORN).returncode == 0
-    (old,) = daemon._daemons()
-    subprocess.run([*as_root({}), "kill", "-TERM", str(old)], check=True)
-    # Its socket is closed at once, but it runs on until its container has ended.
-    assert wait_until(lambda: daemon.answer() is None, 10) and not processes.has_exited(old)
-    daemon._launch()
-    assert processes.has_exited(old)
-    (new,) = daemon._daemons()
+    (old,) = daemon.daemons()
+    subprocess.run([*as_root(), "kill", "-TERM", str(old)], check=True)
+    # It closes its socket at once, but keeps running until its container has ended.
+    assert wait_until(lambda: daemon.answer() is None, 10) and not process.has_exited(old)
+    daemon.launch()
+    assert process.has_exited(old)
+    (new,) = daemon.daemons()
     assert new != old and daemon.answer() is not None
     daemon.stop()
-    assert processes.has_exited(new)
-    assert wait_until(lambda: left_of(daemon) == [], 5), left_of(daemon)
+    assert process.has_exited(new)
+    assert wait_until(lambda: find_leftovers(daemon) == [], 5), find_leftovers(daemon)
 
 
-def test_nothing_is_left_of_a_daemon_that_was_killed(daemon: PrivateEngine) -> None:
-    engine = started(daemon)
+def test_killed_daemon_leaves_nothing(daemon: PrivateEngine) -> None:
+    engine = prepare(daemon)
     run = engine.run("run", "-d", "python:3.13-slim", "sleep", "1000")
     assert run.returncode == 0, run.stderr
-    alone = engine.run("run", "-d", "--pid=host", "--network=none", "python:3.13-slim", "sh",
-                       "-c", "sleep 1001 & sleep 1001")
-    assert alone.returncode == 0, alone.stderr
-    (pid,) = daemon._daemons()
-    subprocess.run([*as_root({}), "kill", "-KILL", str(pid)], check=True)
-    assert wait_until(lambda: processes.has_exited(pid), 10)
+    host_pid = engine.run(
+        "run",
+        "-d",
+        "--pid=host",
+        "--network=none",
+        "python:3.13-slim",
+        "sh",
+        "-c",
+        "sleep 1001 & sleep 1001",
+    )
+    assert host_pid.returncode == 0, host_pid.stderr
+    (pid,) = daemon.daemons()
+    subprocess.run([*as_root(), "kill", "-KILL", str(pid)], check=True)
+    assert wait_until(lambda: process.has_exited(pid), 10)
     daemon.stop()
-    assert left_of(daemon) == []
-    assert not [pid for pid in processes.all_pids()
-                if processes.command_line(pid)[:1] == ["sleep"]
-                and processes.command_line(pid)[1] in ("1000", "1001")]
+    assert find_leftovers(daemon) == []
+    assert not [
+        pid
+        for pid in process.all_pids()
+        if process.command_line(pid)[:1] == ["sleep"]
+        and process.command_line(pid)[1] in ("1000", "1001")
+    ]
 
 
-def test_a_containerd_of_the_system_is_left_alone(private_engine: Engine, short_tmp: Path) -> None:
-    """Another Docker's containerd at the default address: dockerd would use it by itself."""
+def test_system_containerd_is_not_used(private_engine: Engine, short_tmp: Path) -> None:
+    """By default, dockerd uses the containerd of another Docker at the default address."""
     address = Path("/run/containerd/containerd.sock")
     assert not address.exists(), "this test needs the default address of containerd"
-    env = PrivateEngine()._daemon_env()
+    env = PrivateEngine().daemon_env()
     system = subprocess.Popen(
-        [*as_root(env), "containerd", "--config", "/dev/null", "--root", str(short_tmp / "root"),
-         "--state", str(short_tmp / "state")], env=env, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        [
+            *as_root(env),
+            "containerd",
+            "--config",
+            "/dev/null",
+            "--root",
+            str(short_tmp / "root"),
+            "--state",
+            str(short_tmp / "state"),
+        ],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
-    def names(socket: Path) -> list[str]:
-        return subprocess.run([*as_root(env), "ctr", "--address", str(socket), "namespaces",
-                               "list", "-q"], env=env, text=True, capture_output=True,
-                              check=True).stdout.split()
+    def namespaces(socket: Path) -> list[str]:
+        return subprocess.run(
+            [*as_root(env), "ctr", "--address", str(socket), "namespaces", "list", "-q"],
+            env=env,
+            text=True,
+            capture_output=True,
+            check=True,
+        ).stdout.split()
 
     try:
         assert wait_until(address.exists, 20)
         with second_engine(short_tmp, "classic") as daemon:
-            engine = started(daemon)
-            assert engine.run("run", "--rm", "--network=none", "python:3.13-slim",
-                              "true").returncode == 0
-            assert "moby" in names(daemon.containerd)
-            assert "moby" not in names(address)
+            engine = prepare(daemon)
+            assert (
+                engine.run("run", "--rm", "--network=none", "python:3.13-slim", "true").returncode
+                == 0
+            )
+            assert "moby" in namespaces(daemon.containerd)
+            assert "moby" not in namespaces(address)
     finally:
-        subprocess.run([*as_root({}), "kill", str(system.pid)], check=True)
+        subprocess.run([*as_root(), "kill", str(system.pid)], check=True)
         system.wait(20)
-        subprocess.run([*as_root({}), "rm", "-f", str(address), f"{address}.ttrpc"], check=True)
+        subprocess.run([*as_root(), "rm", "-f", str(address), f"{address}.ttrpc"], check=True)
 
 
-def test_published_ports_of_every_network_stay_on_loopback(
-        engine: Engine, tmp_path: Path) -> None:
-    """Read from the listening sockets; nothing connects to them."""
+def test_published_ports_stay_on_loopback(engine: Engine, tmp_path: Path) -> None:
+    """Check the listening sockets of every kind of network, without connecting to them."""
     name = f"loopback-{os.getpid()}"
     (tmp_path / "compose.yaml").write_text(
         f"name: {name}\nservices:\n  web:\n    image: python:3.13-slim\n    init: true\n"
-        "    command: sleep 600\n    ports: ['5000', '0:5001', '5002/udp']\n")
-    compose = ["compose", "--project-directory", str(tmp_path), "-f",
-               str(tmp_path / "compose.yaml")]
+        "    command: sleep 600\n    ports: ['5000', '0:5001', '5002/udp']\n"
+    )
+    compose = [
+        "compose",
+        "--project-directory",
+        str(tmp_path),
+        "-f",
+        str(tmp_path / "compose.yaml"),
+    ]
     networks = {f"{name}-v4": [], f"{name}-v6": ["--ipv6"]}
     try:
         ports: set[int] = set()
         for network, flags in networks.items():
             assert engine.run("network", "create", *flags, network).returncode == 0
         for network in ("bridge", *networks):
-            made = engine.run("run", "-d", "--init", "--name", f"{name}-on-{network}", "--network",
-                              network, "-p", "5000", "-p", "5001/udp", "--expose", "5002", "-P",
-                              "python:3.13-slim", "sleep", "600")
-            assert made.returncode == 0, made.stderr
-            ports |= published(engine, made.stdout.strip(), 3)
+            container = engine.run(
+                "run",
+                "-d",
+                "--init",
+                "--name",
+                f"{name}-on-{network}",
+                "--network",
+                network,
+                "-p",
+                "5000",
+                "-p",
+                "5001/udp",
+                "--expose",
+                "5002",
+                "-P",
+                "python:3.13-slim",
+                "sleep",
+                "600",
+            )
+            assert container.returncode == 0, container.stderr
+            ports |= published(engine, container.stdout.strip(), 3)
         up = engine.run(*compose, "up", "-d")
         assert up.returncode == 0, up.stderr
         ports |= published(engine, f"{name}-web-1", 3)
@@ -201,19 +266,19 @@ def test_published_ports_of_every_network_stay_on_loopback(
 
 
 def published(engine: Engine, container: str, count: int) -> set[int]:
-    """The host ports of a container, each on 127.0.0.1."""
+    """Return the host ports of a container, after checking that each is on 127.0.0.1."""
     lines = engine.run("port", container).stdout.splitlines()
     assert len(lines) == count and all(" -> 127.0.0.1:" in line for line in lines), lines
     return {int(line.rpartition(":")[2]) for line in lines}
 
 
 def listening(ports: set[int]) -> set[tuple[str, int]]:
-    """The addresses on which this machine listens at one of the ports. Source: proc(5), net."""
-    found = set()
+    """Return the addresses on which this machine listens on these ports. Source: proc(5), net."""
+    addresses = set()
     for kind in ("tcp", "tcp6", "udp", "udp6"):
         for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
             address, _, port = line.split()[1].partition(":")
             if int(port, 16) in ports and line.split()[3] in ("0A", "07"):
                 plain = ".".join(str(byte) for byte in reversed(bytes.fromhex(address)))
-                found.add((plain if len(address) == 8 else address, int(port, 16)))
-    return found
+                addresses.add((plain if len(address) == 8 else address, int(port, 16)))
+    return addresses

@@ -10,13 +10,15 @@ from types import SimpleNamespace
 import ipywidgets
 import pytest
 
-from helpers.engine.build.dockerfile import parse
-from helpers.engine.build.failure import BuildFailed, explain
-from helpers.engine.build.progress import BuildProgress, read_messages
-from helpers.engine.build.provenance import BuildRecord
-from helpers.engine.build.report import make_report
-from helpers.results.build import BuildReport, BuildStep, human_size, short
-from helpers.show.build import RENDERERS, progress
+from helpers.build.dockerfile import parse, shorten
+from helpers.build.failure import BuildFailed, explain
+from helpers.build.progress import BuildProgress, read_messages
+from helpers.build.provenance import BuildRecord
+from helpers.build.report import make_report
+from helpers.build.result import BuildReport, BuildStep
+from helpers.build.view import RENDERERS
+from helpers.notebook.progress_bar import show_progress
+from helpers.tables import human_size
 
 TEXT = "FROM python:3.13-slim\nENV A=1\nRUN pip install x\nCOPY . .\nCMD c\n"
 TIME = "2026-01-02T03:04:{:09.6f}123Z"
@@ -24,9 +26,21 @@ TIME = "2026-01-02T03:04:{:09.6f}123Z"
 
 def vertex(name: str, *intervals: tuple[float, float], cached: bool = False, error: str = ""):
     """Messages about a vertex, whose digest here is its name."""
-    return [{"vertexes": [{"digest": name, "name": name, "started": TIME.format(a),
-                           "completed": TIME.format(b), "cached": cached, "error": error}]}
-            for a, b in intervals]
+    return [
+        {
+            "vertexes": [
+                {
+                    "digest": name,
+                    "name": name,
+                    "started": TIME.format(a),
+                    "completed": TIME.format(b),
+                    "cached": cached,
+                    "error": error,
+                }
+            ]
+        }
+        for a, b in intervals
+    ]
 
 
 def progress_of(*groups) -> BuildProgress:
@@ -52,73 +66,108 @@ def test_seconds_are_the_sum_of_intervals():
     assert progress.vertexes["[1/2] X"].seconds == pytest.approx(1.5)
 
 
-def test_a_vertex_that_never_ended_counts_nothing():
+def test_unfinished_vertex_has_no_seconds():
     progress = BuildProgress()
     message = {"vertexes": [{"digest": "a", "name": "[2/3] RUN x", "started": TIME.format(1)}]}
     assert progress.apply(message) == "[2/3] RUN x"
     assert progress.vertexes["a"].seconds == 0
 
 
-def report_of(text: str, lines: dict[str, tuple[int, ...]], *groups,
-              target: str = "") -> BuildReport:
-    return make_report(progress_of(*groups), parse(text), BuildRecord("sha256:1", lines), tag="t",
-                       seconds=1.0, target=target)
+def report_of(
+    text: str, lines: dict[str, tuple[int, ...]], *groups, target: str = ""
+) -> BuildReport:
+    return make_report(
+        progress_of(*groups),
+        parse(text),
+        BuildRecord("sha256:1", lines),
+        tag="t",
+        seconds=1.0,
+        target=target,
+    )
 
 
 def test_report_is_in_dockerfile_order():
     base = "[1/3] FROM docker.io/library/python:3.13-slim@sha256:0"
     report = report_of(
-        TEXT, {base: (1,), "[2/3] RUN pip install x": (3,), "[3/3] COPY . .": (4,),
-               "[internal] load build context": ()},
+        TEXT,
+        {
+            base: (1,),
+            "[2/3] RUN pip install x": (3,),
+            "[3/3] COPY . .": (4,),
+            "[internal] load build context": (),
+        },
         vertex("[3/3] COPY . .", (4, 5)),
         vertex("[2/3] RUN pip install x", (2, 3), cached=True),
-        vertex("[internal] load build context", (1, 2)), vertex(base, (1, 2)))
+        vertex("[internal] load build context", (1, 2)),
+        vertex(base, (1, 2)),
+    )
     assert [s.instruction for s in report.steps] == [
-        "FROM python:3.13-slim", "RUN pip install x", "COPY . ."]
+        "FROM python:3.13-slim",
+        "RUN pip install x",
+        "COPY . .",
+    ]
     assert [s.cached for s in report.steps] == [False, True, False]
     assert report.config == ("ENV A=1", "CMD c")
     assert [r if isinstance(r, str) else r.label for r in report.rows] == [
-        "[1/3]", "ENV A=1", "[2/3]", "[3/3]", "CMD c"]
+        "[1/3]",
+        "ENV A=1",
+        "[2/3]",
+        "[3/3]",
+        "CMD c",
+    ]
     assert not report.all_cached
 
 
-def test_a_label_borrowed_from_another_build_is_shown_as_it_is():
+def test_label_of_another_build_is_kept():
     """BuildKit names a step that two builds share as the first of them did; its line is ours."""
-    report = report_of(TEXT, {"[other 7/8] RUN pip install x": (3,)},
-                       vertex("[other 7/8] RUN pip install x", (2, 3), cached=True))
+    report = report_of(
+        TEXT,
+        {"[other 7/8] RUN pip install x": (3,)},
+        vertex("[other 7/8] RUN pip install x", (2, 3), cached=True),
+    )
     assert [(s.label, s.line, s.instruction) for s in report.steps] == [
-        ("[other 7/8]", 3, "RUN pip install x")]
+        ("[other 7/8]", 3, "RUN pip install x")
+    ]
 
 
-def test_a_base_image_from_a_named_context_is_the_first_from_without_a_line():
+def test_base_image_from_named_context():
     context = "[context x] dockercourse/python-standin:3.13"
     text = "FROM x AS unused\nRUN no\nFROM x AS a\nENV A=1\nFROM a\nRUN b\n"
-    report = report_of(text, {"[stage-2 1/1] RUN b": (6,), context: ()},
-                       vertex("[context x] load metadata for docker.io/x", (1, 2)),
-                       vertex(context, (1, 2), cached=True),
-                       vertex("[stage-2 1/1] RUN b", (1, 2)))
-    assert [(s.label, s.line) for s in report.steps] == [("[context x]", 3),
-                                                         ("[stage-2 1/1]", 6)]
+    report = report_of(
+        text,
+        {"[stage-2 1/1] RUN b": (6,), context: ()},
+        vertex("[context x] load metadata for docker.io/x", (1, 2)),
+        vertex(context, (1, 2), cached=True),
+        vertex("[stage-2 1/1] RUN b", (1, 2)),
+    )
+    assert [(s.label, s.line) for s in report.steps] == [("[context x]", 3), ("[stage-2 1/1]", 6)]
     assert report.config == ("ENV A=1", "FROM a")
 
 
 def test_padded_labels_lose_their_padding():
-    report = report_of("FROM x\nRUN a\n", {"[stage-0  2/12] RUN a": (2,)},
-                       vertex("[stage-0  2/12] RUN a", (1, 2)))
+    report = report_of(
+        "FROM x\nRUN a\n", {"[stage-0  2/12] RUN a": (2,)}, vertex("[stage-0  2/12] RUN a", (1, 2))
+    )
     assert report.steps[0].label == "[stage-0 2/12]"
-    report = report_of("FROM x\nRUN a\n", {"[ 2/12] RUN a": (2,)},
-                       vertex("[ 2/12] RUN a", (1, 2)))
+    report = report_of("FROM x\nRUN a\n", {"[ 2/12] RUN a": (2,)}, vertex("[ 2/12] RUN a", (1, 2)))
     assert report.steps[0].label == "[2/12]"
 
 
-def test_a_buildx_without_a_record_gets_buildkits_own_names():
-    progress = progress_of(vertex("[ 2/10] RUN a", (1, 2)), vertex("[10/10] COPY b c", (1, 2)),
-                           vertex("[ 1/10] FROM docker.io/library/x", (1, 2)),
-                           vertex("exporting to image", (1, 2)))
-    report = make_report(progress, parse(TEXT), BuildRecord("sha256:1", has_lines=False), tag="t",
-                         seconds=1.0)
+def test_without_record_buildkit_names_are_used():
+    progress = progress_of(
+        vertex("[ 2/10] RUN a", (1, 2)),
+        vertex("[10/10] COPY b c", (1, 2)),
+        vertex("[ 1/10] FROM docker.io/library/x", (1, 2)),
+        vertex("exporting to image", (1, 2)),
+    )
+    report = make_report(
+        progress, parse(TEXT), BuildRecord("sha256:1", has_lines=False), tag="t", seconds=1.0
+    )
     assert [(s.label, s.instruction) for s in report.steps] == [
-        ("[1/10]", "FROM docker.io/library/x"), ("[2/10]", "RUN a"), ("[10/10]", "COPY b c")]
+        ("[1/10]", "FROM docker.io/library/x"),
+        ("[2/10]", "RUN a"),
+        ("[10/10]", "COPY b c"),
+    ]
 
 
 def failed(name: str, error: str, tail: str = "", output: bytes = b"") -> BuildFailed:
@@ -140,23 +189,29 @@ SOURCE = """Dockerfile:3
 ERROR: failed to build: failed to solve: process did not complete"""
 
 
-def test_a_failing_command_shows_its_last_lines():
+def test_failed_command_shows_last_lines():
     many = "".join(f"line {n}\n" for n in range(40)).encode() + b"\x1b[31mred\x1b[0m\n"
-    error = failed("[2/3] RUN pip install x", 'process "x" did not complete successfully: '
-                   "exit code: 9", SOURCE, many)
+    error = failed(
+        "[2/3] RUN pip install x",
+        'process "x" did not complete successfully: exit code: 9',
+        SOURCE,
+        many,
+    )
     assert error.line == 3 and error.instruction == "RUN pip install x && \\\n  true"
     assert len(error.output) == 10 and error.output[-1] == "red"
     assert "exit code 9" in str(error) and "| line 39" in str(error)
     assert "line 3: RUN pip install x && true" in str(error)
 
 
-def test_a_command_that_printed_nothing_is_not_said_to_have():
+def test_failed_command_without_output():
     error = failed("[2/3] RUN false", "x did not complete successfully: exit code: 1", SOURCE)
     assert "printed nothing" in error.hint and "|" not in error.message.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("code", "expected"), [
-    (127, "command not found"), (126, "not executable"), (137, "ran out of memory")])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(127, "command not found"), (126, "not executable"), (137, "ran out of memory")],
+)
 def test_exit_codes_are_explained(code, expected):
     error = failed("[2/3] RUN x", f"x did not complete successfully: exit code: {code}", SOURCE)
     assert expected in str(error) and f"exit code {code} (" in str(error)
@@ -166,14 +221,27 @@ def test_exit_codes_are_explained(code, expected):
     ("name", "error", "tail", "expected"),
     [
         ("[2/3] RUN pip install x", "write /x: no space left on device", "", "disk is full"),
-        ("", "", "ERROR: failed to receive status: rpc error: code = Unavailable desc = error "
-         "reading from server: EOF", "stopped answering"),
-        ("", "", "ERROR: Cannot connect to the Docker daemon at unix:///x. Is it running?",
-         "stopped answering"),
+        (
+            "",
+            "",
+            "ERROR: failed to receive status: rpc error: code = Unavailable desc = error "
+            "reading from server: EOF",
+            "stopped answering",
+        ),
+        (
+            "",
+            "",
+            "ERROR: Cannot connect to the Docker daemon at unix:///x. Is it running?",
+            "stopped answering",
+        ),
         ("", "", "docker: 'buildx' is not a docker command.", "no buildx plugin"),
-        ("[internal] load metadata for docker.io/library/nope:2", "pull access denied",
-         "ERROR: failed to solve: nope:2: failed to resolve source metadata for "
-         "docker.io/library/nope:2: pull access denied", "base image 'nope:2'"),
+        (
+            "[internal] load metadata for docker.io/library/nope:2",
+            "pull access denied",
+            "ERROR: failed to solve: nope:2: failed to resolve source metadata for "
+            "docker.io/library/nope:2: pull access denied",
+            "base image 'nope:2'",
+        ),
         ("", "", "ERROR: failed to build: failed to solve: something new", "something new"),
         ("", "", "", "no reason"),
     ],
@@ -184,47 +252,66 @@ def test_causes(name, error, tail, expected):
     assert caught.hint and "line None" not in str(caught)
 
 
-def test_a_stopped_engine_outweighs_what_the_step_reported():
-    progress = progress_of(vertex("[2/3] RUN pip install x", (1, 2),
-                                  error="x did not complete successfully: exit code: 137"))
+def test_stopped_engine_is_the_cause():
+    progress = progress_of(
+        vertex(
+            "[2/3] RUN pip install x",
+            (1, 2),
+            error="x did not complete successfully: exit code: 137",
+        )
+    )
     error = explain(progress, "Dockerfile", engine_answers=False)
     assert "stopped answering" in str(error) and "exit code" not in str(error)
 
 
-REPORT = BuildReport("sha256:1", ("app",), 1.25, (
-    BuildStep("FROM python:3.13-slim", 0.0, True, "[1/3]", 1), "ENV A=1",
-    BuildStep("RUN a && \\\n  # note\n  b <c>", 1.2, False, "[2/3]", 3),
-    BuildStep("COPY . .", 0.0, True, "[3/3]", 6)))
+REPORT = BuildReport(
+    "sha256:1",
+    ("app",),
+    1.25,
+    (
+        BuildStep("FROM python:3.13-slim", 0.0, True, "[1/3]", 1),
+        "ENV A=1",
+        BuildStep("RUN a && \\\n  # note\n  b <c>", 1.2, False, "[2/3]", 3),
+        BuildStep("COPY . .", 0.0, True, "[3/3]", 6),
+    ),
+)
 
 
-def test_the_table_in_text_and_html_says_the_same():
+def test_text_and_html_tables_agree():
     bundle = RENDERERS[BuildReport](REPORT)
     for form in (bundle["text/plain"], bundle["text/html"]):
-        for words in ("[2/3]", "RUN a &amp;&amp; b" if "<table" in form else "RUN a && b",
-                      "rebuilt", "cached", "base image", "configuration", "1.2"):
+        for words in (
+            "[2/3]",
+            "RUN a &amp;&amp; b" if "<table" in form else "RUN a && b",
+            "rebuilt",
+            "cached",
+            "base image",
+            "configuration",
+            "1.2",
+        ):
             assert words in form, words
         assert form.index("FROM") < form.index("ENV A=1") < form.index("COPY")
     assert "<c>" not in bundle["text/html"]
     assert "1 of 2 steps cached" in bundle["text/plain"]
 
 
-def test_small_forms():
+def test_sizes_and_short_instructions():
     assert [human_size(n) for n in (None, 5, 1500, 2_000_000)] == ["", "5 B", "1.5 kB", "2.0 MB"]
-    assert short("RUN a \\\n  && b") == "RUN a && b"
-    assert len(short("x" * 100, 20)) == 20
+    assert shorten("RUN a \\\n  && b") == "RUN a && b"
+    assert len(shorten("x" * 100, 20)) == 20
 
 
-def test_progress_outside_a_terminal_says_nothing(capfd):
-    with progress() as update:
+def test_progress_without_terminal_is_silent(capfd):
+    with show_progress() as update:
         update("[1/2] RUN x")
     assert capfd.readouterr() == ("", "")
 
 
-def test_progress_in_a_terminal_names_the_running_step_on_one_line(monkeypatch):
+def test_progress_in_terminal_is_one_line(monkeypatch):
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stderr", terminal)
-    with progress() as update:
+    with show_progress() as update:
         update("[1/2] FROM x")
         update("[2/2] RUN " + "y" * 200)
     shown = terminal.getvalue().split("\r\x1b[K")
@@ -234,15 +321,16 @@ def test_progress_in_a_terminal_names_the_running_step_on_one_line(monkeypatch):
     assert "\n" not in terminal.getvalue()
 
 
-def test_progress_in_a_notebook_is_a_bar_that_names_the_running_step(monkeypatch):
+def test_progress_in_notebook_is_a_bar(monkeypatch):
     shown, updates, boxes = [], [], []
     made = ipywidgets.HBox
     monkeypatch.setattr("ipywidgets.HBox", lambda *args: boxes.append(made(*args)) or boxes[0])
     handle = SimpleNamespace(update=lambda bundle, raw: updates.append(bundle))
-    monkeypatch.setattr("helpers.show.build._in_notebook", lambda: True)
-    monkeypatch.setattr("IPython.display.display",
-                        lambda bundle, **_: shown.append(bundle) or handle)
-    with progress() as update:
+    monkeypatch.setattr("helpers.notebook.progress_bar._in_notebook", lambda: True)
+    monkeypatch.setattr(
+        "IPython.display.display", lambda bundle, **_: shown.append(bundle) or handle
+    )
+    with show_progress() as update:
         (row,) = boxes
         bar, name = row.children
         assert shown[0]["application/vnd.jupyter.widget-view+json"]["model_id"] == row.model_id

@@ -1,41 +1,66 @@
-"""pyproject.toml is the one source: the lock and environment.yml agree with it."""
+"""pyproject.toml is the one source: the locks and environment.yml agree with it."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-TOP = Path(__file__).parents[2]
-LOCK = (TOP / "requirements.txt").read_text()
+from helpers.bootstrap import LOCK, TEST_LOCK
+from helpers.paths import CHECKOUT
+
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+STUDENT = [Requirement(text) for text in PROJECT["dependencies"]]
+TOOLS = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
 
 
-def wanted() -> list[Requirement]:
-    project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
-    extras = [r for group in project["optional-dependencies"].values() for r in group]
-    return [Requirement(text) for text in [*project["dependencies"], *extras]]
+@dataclass
+class Lock:
+    """One lock: its text, and the requirements it was compiled from."""
+
+    text: str
+    requirements: list[Requirement]
+
+    @cached_property
+    def versions(self) -> dict[str, set[str]]:
+        """The versions of each package: one, or one per Python version."""
+        versions: dict[str, set[str]] = {}
+        for name, version in re.findall(
+            r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", self.text, re.MULTILINE
+        ):
+            versions.setdefault(canonicalize_name(name), set()).add(version)
+        return versions
+
+    @property
+    def packages(self) -> str:
+        """The part of the text after its first comment."""
+        return self.text.partition("\nanyio")[2]
 
 
-def locked() -> dict[str, str]:
-    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", LOCK, re.MULTILINE)
-    return {canonicalize_name(name): version for name, version in found}
+@pytest.fixture(params=["student", "test"])
+def lock(request: pytest.FixtureRequest) -> Lock:
+    """The lock of the students' packages, then the one with the test tools."""
+    if request.param == "student":
+        return Lock(LOCK.read_text(), STUDENT)
+    return Lock(TEST_LOCK.read_text(), STUDENT + TOOLS)
 
 
-def test_every_dependency_is_locked_at_a_version_it_allows() -> None:
-    lock = locked()
-    for requirement in wanted():
-        assert requirement.specifier.contains(lock[canonicalize_name(requirement.name)])
+def test_every_dependency_is_locked(lock: Lock) -> None:
+    for requirement in lock.requirements:
+        versions = lock.versions[canonicalize_name(requirement.name)]
+        assert all(requirement.specifier.contains(version) for version in versions)
 
 
-def test_nothing_is_locked_that_nothing_needs() -> None:
-    lock, needed = locked(), set()
-    todo = [canonicalize_name(r.name) for r in wanted()]
+def test_nothing_unneeded_is_locked(lock: Lock) -> None:
+    needed: set[str] = set()
+    todo = [canonicalize_name(requirement.name) for requirement in lock.requirements]
     while todo:
         name = todo.pop()
         if name in needed:
@@ -43,18 +68,29 @@ def test_nothing_is_locked_that_nothing_needs() -> None:
         needed.add(name)
         try:
             requires = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:     # another platform's
+        except metadata.PackageNotFoundError:  # for another platform
             continue
-        todo += [canonicalize_name(r.name) for r in map(Requirement, requires)
-                 if canonicalize_name(r.name) in lock]
-    assert set(lock) == needed & set(lock)
+        names = [canonicalize_name(requirement.name) for requirement in map(Requirement, requires)]
+        todo += [name for name in names if name in lock.versions]
+    assert set(lock.versions) <= needed
 
 
-def test_every_locked_package_has_hashes_and_no_address_is_named() -> None:
-    assert "://" not in LOCK
-    assert "index-url" not in LOCK.partition("\nanyio")[2]
-    for block in re.split(r"\n(?=[A-Za-z0-9])", LOCK.partition("\nanyio")[2]):
+def test_locks_have_hashes_and_no_address(lock: Lock) -> None:
+    assert "://" not in lock.text
+    assert "index-url" not in lock.packages
+    for block in re.split(r"\n(?=[A-Za-z0-9])", lock.packages):
         assert "--hash=sha256:" in block
+
+
+def test_test_lock_contains_student_lock() -> None:
+    student = Lock(LOCK.read_text(), STUDENT).versions
+    test = Lock(TEST_LOCK.read_text(), STUDENT + TOOLS).versions
+    assert student.items() <= test.items()
+
+
+def test_students_get_no_test_tools() -> None:
+    student = Lock(LOCK.read_text(), STUDENT).versions
+    assert not {tool.name for tool in TOOLS} - {"packaging", "pyyaml"} & set(student)
 
 
 SYSTEMS = {
@@ -62,21 +98,26 @@ SYSTEMS = {
     "macos": {"sys_platform": "darwin", "os_name": "posix", "platform_system": "Darwin"},
     "windows": {"sys_platform": "win32", "os_name": "nt", "platform_system": "Windows"},
 }
-# What IPython's, JupyterLab's and pytest's own requirements name for one system or two alone.
-ONLY = {"appnope": {"macos"}, "colorama": {"windows"}, "pywinpty": {"windows"},
-        "pexpect": {"linux", "macos"}, "ptyprocess": {"linux", "macos"}}
+# Packages that IPython, JupyterLab and pytest require on one or two systems.
+ONLY = {
+    "appnope": {"macos"},
+    "colorama": {"windows"},
+    "pywinpty": {"windows"},
+    "pexpect": {"linux", "macos"},
+    "ptyprocess": {"linux", "macos"},
+}
 
 
 @pytest.mark.parametrize("package", ONLY)
-def test_the_lock_is_for_linux_macos_and_windows(package: str) -> None:
-    found = re.search(rf"^{package}==\S+( *;[^\\\n]*)", LOCK, re.MULTILINE)
-    assert found, f"{package} is not locked with a marker"
-    when = Requirement(f"{package}{found[1]}").marker
-    assert when is not None
-    assert {name for name, system in SYSTEMS.items() if when.evaluate(system)} == ONLY[package]
+def test_locks_are_for_every_system(package: str, lock: Lock) -> None:
+    match = re.search(rf"^{package}==\S+( *;[^\\\n]*)", lock.text, re.MULTILINE)
+    assert match, f"{package} is not locked with a marker"
+    marker = Requirement(f"{package}{match[1]}").marker
+    assert marker is not None
+    assert {name for name, system in SYSTEMS.items() if marker.evaluate(system)} == ONLY[package]
 
 
-def test_the_conda_environment_refers_to_the_lock() -> None:
-    environment = yaml.safe_load((TOP / "environment.yml").read_text())
+def test_conda_environment_uses_the_lock() -> None:
+    environment = yaml.safe_load((CHECKOUT / "environment.yml").read_text())
     pip = next(d for d in environment["dependencies"] if isinstance(d, dict))["pip"]
     assert pip == ["-r requirements.txt"]

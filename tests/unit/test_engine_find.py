@@ -1,8 +1,10 @@
-"""An engine that cannot be used is told in one message; played by a small server on a socket."""
+"""An engine that can't be used is reported in one message. A small server plays the engine."""
 
 from __future__ import annotations
 
 import json
+import os
+import platform
 import shutil
 import socketserver
 import tempfile
@@ -17,23 +19,30 @@ from helpers.cli import main
 from helpers.engine import find
 from helpers.engine.private import PrivateEngine
 from helpers.errors import EngineUnavailable
+from helpers.setup import packages
 
 
 @pytest.fixture
 def socket_path() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="dc-", dir="/tmp"))      # a socket's path is short
+    folder = Path(tempfile.mkdtemp(prefix="dc-", dir="/tmp"))  # the path of a socket must be short
     yield folder / "s"
     shutil.rmtree(folder)
 
 
-def played(path: Path, monkeypatch: pytest.MonkeyPatch, version: str, component: str = "Engine",
-           builder: str = "2") -> None:
-    """An engine of this version answers at `path`, and DOCKER_HOST names it."""
+def play_engine(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    component: str = "Engine",
+    builder: str = "2",
+) -> None:
+    """Answer like an engine of this version at `path`, and set DOCKER_HOST to it."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({"Version": version, "ApiVersion": "1.41",
-                               "Components": [{"Name": component}]}).encode()
+            body = json.dumps(
+                {"Version": version, "ApiVersion": "1.41", "Components": [{"Name": component}]}
+            ).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Builder-Version", builder)
@@ -52,30 +61,82 @@ def played(path: Path, monkeypatch: pytest.MonkeyPatch, version: str, component:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
 
 
-def test_an_old_engine_is_refused_naming_both_versions(
-        socket_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    played(socket_path, monkeypatch, "20.10.24")
+def test_old_engine_is_rejected(socket_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play_engine(socket_path, monkeypatch, "20.10.24")
     with pytest.raises(EngineUnavailable, match=r"is version 20\.10\.24; the course needs 23"):
         find.connect()
 
 
-@pytest.mark.parametrize("how", [{"component": "Podman Engine"}, {"builder": "1"}])
-def test_an_engine_without_buildkit_is_refused(
-        how: dict[str, str], socket_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    played(socket_path, monkeypatch, "26.1.5", **how)
+@pytest.mark.parametrize("properties", [{"component": "Podman Engine"}, {"builder": "1"}])
+def test_engine_without_buildkit_is_rejected(
+    properties: dict[str, str], socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_engine(socket_path, monkeypatch, "26.1.5", **properties)
     with pytest.raises(EngineUnavailable, match="has no BuildKit") as caught:
         find.connect()
     assert caught.value.hint
 
 
-def test_no_engine_and_none_to_be_had_is_one_message_and_exit_code_2(
-        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_engine_is_one_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr(find, "_candidates", lambda: iter(()))
-    monkeypatch.setattr(find, "_unit_exists", lambda: False)
-    monkeypatch.setattr(PrivateEngine, "refusal", lambda self: "a private engine needs Linux")
+    monkeypatch.setattr(find, "_has_systemd_unit", lambda: False)
+    reason = "the private engine needs Linux"
+    monkeypatch.setattr(PrivateEngine, "unavailable_reason", lambda self: reason)
     monkeypatch.setattr(find, "connect", find.connect.__wrapped__)
     assert main(["engine", "start"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("No Docker Engine answers, and a private engine needs Linux.\n→ ")
-    assert len(said.splitlines()) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"No Docker Engine is running, and {reason}.\n→ ")
+    assert len(message.splitlines()) == 2
+
+
+def test_denied_socket_names_docker_group(
+    socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_engine(socket_path, monkeypatch, "28.5.2")
+    socket_path.chmod(0)
+    user = os.geteuid()
+    os.seteuid(user or 65534)  # root may use every socket
+    try:
+        with pytest.raises(EngineUnavailable, match="Permission denied on the Docker socket") as e:
+            find.connect()
+    finally:
+        os.seteuid(user)
+    assert "usermod -aG docker" in e.value.hint
+
+
+@pytest.mark.parametrize("address", ["ssh://me@host", "tcp://127.0.0.1:1", "tcp://host:port", "x"])
+def test_unusable_address_is_one_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with pytest.raises(EngineUnavailable, match="no engine answers there"):
+        find.find_user_engine()
+
+
+@pytest.mark.parametrize(
+    ("system", "release", "command"),
+    [
+        ("Linux", {"ID": "ubuntu", "VERSION_CODENAME": "noble"}, "docker-compose-v2"),
+        ("Linux", {"ID": "linuxmint", "ID_LIKE": "ubuntu debian"}, "docker-compose-v2"),
+        ("Linux", {"ID": "debian", "VERSION_CODENAME": "trixie"}, "docker-cli"),
+        ("Linux", {"ID": "debian", "VERSION_CODENAME": "bookworm"}, "docs.docker.com"),
+        ("Linux", {"ID": "fedora"}, "sudo dnf install"),
+        ("Linux", {"ID": "arch"}, "sudo pacman -S"),
+        ("Darwin", {}, "Docker Desktop"),
+    ],
+)
+def test_install_hint_per_system(
+    system: str, release: dict[str, str], command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
+    assert command in find.install_hint()
+
+
+def test_private_engine_without_apt_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(packages, "os_codename", lambda: "bookworm")
+    monkeypatch.setenv("PATH", "/nowhere")
+    reason = PrivateEngine().unavailable_reason()
+    assert reason == "the private engine needs apt-get, which is not on the PATH"

@@ -1,4 +1,4 @@
-"""The exercise frame without an engine: shapes, verdicts, hints, the widget, the exit codes."""
+"""Exercises without an engine: submissions, verdicts, hints, the widget, the exit codes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
+from helpers.cli import grade as cli
 from helpers.errors import CourseError, EngineUnavailable
-from helpers.exercises import cli, grade, predict_cache, tasks
-from helpers.exercises.predict_cache import TASK_ID, steps
+from helpers.exercises import grade, predict_cache, tasks
+from helpers.exercises.predict_cache import TASK_ID, list_steps
 from helpers.exercises.widget import exercise
-from helpers.results.caching import (
+from helpers.experiments.caching.result import (
     COPY_FIRST,
     REQUIREMENTS_FIRST,
     OrderExperiment,
@@ -27,17 +28,38 @@ REBUILT = {COPY_FIRST: {"COPY . .", INSTALL}, REQUIREMENTS_FIRST: {"COPY . ."}}
 
 
 def right() -> dict[str, dict[str, str]]:
-    return {order: {step: "rebuilt" if step in REBUILT[order] else "cached" for step in found}
-            for order, found in predict_cache.start().items()}
+    return {
+        order: {step: "rebuilt" if step in REBUILT[order] else "cached" for step in steps}
+        for order, steps in predict_cache.list_questions().items()
+    }
 
 
 def measured(*_: object, **__: object) -> OrderExperiment:
-    return OrderExperiment("flask-app", "app.py", 1, tuple(
-        OrderResult(order, "", (PhaseResult("edited", (
-            StepSamples("FROM python:3.13-slim", (False,), (0.0,)),
-            *(StepSamples(step, (word == "cached",), (0.1,)) for step, word in found.items())),
-            (1.0,)),))
-        for order, found in right().items()))
+    return OrderExperiment(
+        "flask-app",
+        "app.py",
+        1,
+        tuple(
+            OrderResult(
+                order,
+                "",
+                (
+                    PhaseResult(
+                        "edited",
+                        (
+                            StepSamples("FROM python:3.13-slim", (False,), (0.0,)),
+                            *(
+                                StepSamples(step, (word == "cached",), (0.1,))
+                                for step, word in steps.items()
+                            ),
+                        ),
+                        (1.0,),
+                    ),
+                ),
+            )
+            for order, steps in right().items()
+        ),
+    )
 
 
 @pytest.fixture
@@ -53,17 +75,21 @@ def no_building(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict_cache, "compare_orders", build)
 
 
-def test_the_task_starts_unanswered_with_the_apps_own_steps() -> None:
+def test_task_starts_unanswered() -> None:
     (task,) = (t for t in tasks() if t.id == TASK_ID)
     assert task.start == {
         COPY_FIRST: dict.fromkeys(["WORKDIR /app", "COPY . .", INSTALL]),
         REQUIREMENTS_FIRST: dict.fromkeys(
-            ["WORKDIR /app", "COPY requirements.txt .", INSTALL, "COPY . ."])}
+            ["WORKDIR /app", "COPY requirements.txt .", INSTALL, "COPY . ."]
+        ),
+    }
 
 
-def test_steps_of_a_dockerfile_with_comments_and_continuations() -> None:
-    assert steps("# RUN no\nfrom x\nRun a \\\n# between\n  && b\nENV A=1\nadd u v\n") == [
-        "Run a && b", "add u v"]
+def test_steps_with_comments_and_continuations() -> None:
+    assert list_steps("# RUN no\nfrom x\nRun a \\\n# between\n  && b\nENV A=1\nadd u v\n") == [
+        "Run a && b",
+        "add u v",
+    ]
 
 
 @pytest.mark.usefixtures("engine_says")
@@ -73,18 +99,33 @@ def test_all_right_passes() -> None:
 
 
 @pytest.mark.usefixtures("engine_says")
-@pytest.mark.parametrize(("order", "step", "because"), [
-    (COPY_FIRST, INSTALL,
-     "you said it is cached; it was rebuilt, because COPY . . above it changed"),
-    (COPY_FIRST, "COPY . .",
-     "you said it is cached; it was rebuilt, because app.py is among the files it copies"),
-    (COPY_FIRST, "WORKDIR /app",
-     "you said it is rebuilt; it was cached, because neither it nor any step above it changed"),
-    (REQUIREMENTS_FIRST, "COPY requirements.txt .",
-     "you said it is rebuilt; it was cached, because neither the files it copies nor any step "
-     "above it changed"),
-])
-def test_one_wrong_answer_gets_the_hint_for_it(order: str, step: str, because: str) -> None:
+@pytest.mark.parametrize(
+    ("order", "step", "because"),
+    [
+        (
+            COPY_FIRST,
+            INSTALL,
+            "you said it is cached; it was rebuilt, because COPY . . above it changed",
+        ),
+        (
+            COPY_FIRST,
+            "COPY . .",
+            "you said it is cached; it was rebuilt, because app.py is among the files it copies",
+        ),
+        (
+            COPY_FIRST,
+            "WORKDIR /app",
+            "you said it is rebuilt; it was cached, because neither it nor any step above it changed",
+        ),
+        (
+            REQUIREMENTS_FIRST,
+            "COPY requirements.txt .",
+            "you said it is rebuilt; it was cached, because neither the files it copies nor any step "
+            "above it changed",
+        ),
+    ],
+)
+def test_wrong_answer_gets_its_hint(order: str, step: str, because: str) -> None:
     answer = right()
     answer[order][step] = {"cached": "rebuilt", "rebuilt": "cached"}[answer[order][step]]
     verdict = grade(TASK_ID, answer)
@@ -94,14 +135,18 @@ def test_one_wrong_answer_gets_the_hint_for_it(order: str, step: str, because: s
 
 
 @pytest.mark.usefixtures("engine_says")
-def test_other_spellings_of_a_right_answer_are_right() -> None:
-    answer = {order: {f"  {step.replace(' ', '  ')} ": f" {word.upper()} "
-                      for step, word in found.items()} for order, found in right().items()}
+def test_other_spellings_are_right() -> None:
+    answer = {
+        order: {
+            f"  {step.replace(' ', '  ')} ": f" {word.upper()} " for step, word in steps.items()
+        }
+        for order, steps in right().items()
+    }
     assert grade(TASK_ID, answer).passed is True
 
 
 @pytest.mark.usefixtures("engine_says")
-def test_a_step_without_answer_is_not_tried_and_not_given_away() -> None:
+def test_unanswered_step_is_not_checked() -> None:
     answer = right()
     del answer[REQUIREMENTS_FIRST]["WORKDIR /app"]
     answer[COPY_FIRST][INSTALL] = None
@@ -112,18 +157,31 @@ def test_a_step_without_answer_is_not_tried_and_not_given_away() -> None:
 
 
 @pytest.mark.usefixtures("no_building")
-def test_nothing_is_built_for_an_empty_answer() -> None:
+def test_empty_answer_builds_nothing() -> None:
     assert grade(TASK_ID, {}).passed is False
-    assert grade(TASK_ID, predict_cache.start()).headline.startswith("0 of 7 right")
+    assert grade(TASK_ID, predict_cache.list_questions()).headline.startswith("0 of 7 right")
 
 
 @pytest.mark.usefixtures("no_building")
-@pytest.mark.parametrize("bad", [
-    None, [], "cached", 3, {"copy last": {}}, {COPY_FIRST: "cached"}, {COPY_FIRST: ["cached"]},
-    {COPY_FIRST: {"RUN rm": "cached"}}, {COPY_FIRST: {INSTALL: "maybe"}},
-    {COPY_FIRST: {INSTALL: True}}, {COPY_FIRST: {INSTALL: ["cached"]}}, {COPY_FIRST: {1: "cached"}},
-    {None: {}}, {("a",): {}},
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None,
+        [],
+        "cached",
+        3,
+        {"copy last": {}},
+        {COPY_FIRST: "cached"},
+        {COPY_FIRST: ["cached"]},
+        {COPY_FIRST: {"RUN rm": "cached"}},
+        {COPY_FIRST: {INSTALL: "maybe"}},
+        {COPY_FIRST: {INSTALL: True}},
+        {COPY_FIRST: {INSTALL: ["cached"]}},
+        {COPY_FIRST: {1: "cached"}},
+        {None: {}},
+        {("a",): {}},
+    ],
+)
 def test_a_malformed_answer_is_one_message(bad: object) -> None:
     with pytest.raises(CourseError) as caught:
         grade(TASK_ID, bad)
@@ -135,11 +193,18 @@ def test_an_unknown_task_is_one_message() -> None:
         grade("99-nothing", {})
 
 
-@pytest.mark.parametrize("error", [
-    EngineUnavailable("No engine.", "Start it."), CourseError("Build failed.", "Look."),
-    OSError("gone"), RuntimeError("x")])
-def test_what_could_not_be_measured_is_not_the_students_mistake(
-        monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineUnavailable("No engine.", "Start it."),
+        CourseError("Build failed.", "Look."),
+        OSError("gone"),
+        RuntimeError("x"),
+    ],
+)
+def test_failed_measurement_is_nobodys_mistake(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def build(*_: object, **__: object) -> None:
         raise error
 
@@ -172,17 +237,18 @@ def parts(widget: ipywidgets.Widget) -> list[ipywidgets.Widget]:
 
 
 def by_class(widget: ipywidgets.Widget, name: str) -> ipywidgets.Widget:
-    (found,) = (p for p in parts(widget) if name in getattr(p, "_dom_classes", ()))
-    return found
+    (part,) = (p for p in parts(widget) if name in getattr(p, "_dom_classes", ()))
+    return part
 
 
 @pytest.mark.usefixtures("engine_says")
-def test_the_widget_asks_then_grades() -> None:
+def test_widget_collects_answers_and_grades() -> None:
     widget = exercise(TASK_ID)
     toggles = [p for p in parts(widget) if isinstance(p, ipywidgets.ToggleButtons)]
     assert len(toggles) == 7 and all(t.value is None for t in toggles)
-    for toggle, word in zip(toggles, (w for o in right().values() for w in o.values()),
-                            strict=True):
+    for toggle, word in zip(
+        toggles, (w for o in right().values() for w in o.values()), strict=True
+    ):
         toggle.value = word
     toggles[0].value = "rebuilt"
     feedback = by_class(widget, "course-feedback").children[0]
@@ -195,7 +261,7 @@ def test_the_widget_asks_then_grades() -> None:
     assert by_class(widget, "course-predict")
 
 
-def test_the_widget_survives_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_widget_survives_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(*_: object, **__: object) -> None:
         raise ZeroDivisionError("<b>")
 

@@ -11,13 +11,14 @@ import tarfile
 import pytest
 
 from helpers.errors import CourseError
-from helpers.experiments.layers import clean_instruction, layers, read_image
-from helpers.results.layers import FileChange, ImageLayers, Layer
-from helpers.show.layers import RENDERERS, files_html, found_text, layer_walk
+from helpers.experiments.layers.measure import clean_instruction, inspect_layers, read_image
+from helpers.experiments.layers.result import FileChange, ImageLayers, Layer
+from helpers.experiments.layers.view import RENDERERS, describe_files, files_html
+from helpers.experiments.layers.widget import walk_layers
 
 
 def make_tar(*entries):
-    """A tar of (path, content): bytes a file, None a folder, "->x" a symlink, "=x" a hard link."""
+    """Return a tar of (path, content): bytes a file, None a folder, "->x" a symlink, "=x" a link."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, content in entries:
@@ -34,10 +35,11 @@ def make_tar(*entries):
 
 
 def save(*tars, layout="oci", packed=False, history=None):
-    """What `docker save` sends for these layers, in chunks of an awkward size."""
+    """Return what `docker save` sends for these layers, in chunks that end anywhere."""
     if history is None:
-        history = [{"created_by": f"RUN /bin/sh -c step {i + 1} # buildkit"}
-                   for i in range(len(tars))]
+        history = [
+            {"created_by": f"RUN /bin/sh -c step {i + 1} # buildkit"} for i in range(len(tars))
+        ]
     config = json.dumps({"history": history}).encode()
     blobs = [gzip.compress(tar) if packed else tar for tar in tars]
     if layout == "oci":
@@ -47,9 +49,12 @@ def save(*tars, layout="oci", packed=False, history=None):
         names = [f"{i:064x}/layer.tar" for i in range(len(blobs))]
         config_name = "abc.json"
     manifest = json.dumps([{"Config": config_name, "RepoTags": None, "Layers": names}]).encode()
-    data = make_tar(*dict(zip(names, blobs, strict=True)).items(), (config_name, config),
-                    ("manifest.json", manifest))
-    return [data[i:i + 1000] for i in range(0, len(data), 1000)]
+    data = make_tar(
+        *dict(zip(names, blobs, strict=True)).items(),
+        (config_name, config),
+        ("manifest.json", manifest),
+    )
+    return [data[i : i + 1000] for i in range(0, len(data), 1000)]
 
 
 def read(*tars, **how):
@@ -68,48 +73,57 @@ BASE = make_tar(("etc", None), ("etc/a", b"a" * 10), ("etc/b", b"b" * 20), ("opt
 def test_added_changed_removed_and_wasted(layout, packed):
     second = make_tar(("etc/a", b"A" * 7), ("etc/.wh.b", b""), ("new", b"123"))
     one, two = read(BASE, second, layout=layout, packed=packed).layers
-    assert changes(one) == {("/etc/a", "added", 10, 2), ("/etc/b", "added", 20, 2),
-                            ("/opt/c/d", "added", 5, 0)}
-    assert changes(two) == {("/etc/a", "changed", 7, 0), ("/etc/b", "removed", 20, 0),
-                            ("/new", "added", 3, 0)}
+    assert changes(one) == {
+        ("/etc/a", "added", 10, 2),
+        ("/etc/b", "added", 20, 2),
+        ("/opt/c/d", "added", 5, 0),
+    }
+    assert changes(two) == {
+        ("/etc/a", "changed", 7, 0),
+        ("/etc/b", "removed", 20, 0),
+        ("/new", "added", 3, 0),
+    }
     assert (one.size_bytes, one.wasted_bytes) == (35, 30)
     assert (two.size_bytes, two.wasted_bytes) == (10, 0)
     assert two.counts == {"added": 1, "changed": 1, "removed": 1}
 
 
-def test_a_file_written_overwritten_and_removed_wastes_both_copies():
+def test_overwritten_and_removed_file_wastes_both():
     image = read(make_tar(("f", b"x" * 100)), make_tar(("f", b"y" * 60)), make_tar((".wh.f", b"")))
     assert [layer.wasted_bytes for layer in image.layers] == [100, 60, 0]
     assert image.wasted_bytes == 160
     assert changes(image.layers[2]) == {("/f", "removed", 60, 0)}
 
 
-def test_a_removed_folder_lists_the_files_that_were_in_it():
+def test_removed_folder_lists_its_files():
     image = read(BASE, make_tar((".wh.opt", b"")))
     assert changes(image.layers[1]) == {("/opt/c/d", "removed", 5, 0)}
     assert image.layers[0].wasted_bytes == 5
 
 
-def test_a_removed_empty_folder_is_listed_itself():
+def test_removed_empty_folder_is_listed():
     image = read(make_tar(("empty", None)), make_tar((".wh.empty", b"")))
     assert image.layers[0].files == ()
     assert changes(image.layers[1]) == {("/empty/", "removed", 0, 0)}
 
 
-def test_an_opaque_folder_hides_what_is_below_and_keeps_what_comes_with_it():
+def test_opaque_folder_hides_lower_files_only():
     opaque = make_tar(("etc", None), ("etc/a", b"AA"), ("etc/z", b"z"), ("etc/.wh..wh..opq", b""))
     image = read(BASE, opaque)
-    assert changes(image.layers[1]) == {("/etc/a", "changed", 2, 0), ("/etc/z", "added", 1, 0),
-                                        ("/etc/b", "removed", 20, 0)}
+    assert changes(image.layers[1]) == {
+        ("/etc/a", "changed", 2, 0),
+        ("/etc/z", "added", 1, 0),
+        ("/etc/b", "removed", 20, 0),
+    }
     assert image.layers[0].wasted_bytes == 30
 
 
-def test_a_file_in_place_of_a_folder_hides_all_that_was_in_it():
+def test_file_replacing_folder_hides_its_files():
     image = read(BASE, make_tar(("opt", b"now a file")))
     assert changes(image.layers[1]) == {("/opt", "added", 10, 0), ("/opt/c/d", "removed", 5, 0)}
 
 
-def test_hard_links_count_once_and_are_wasted_only_when_every_name_is_gone():
+def test_hard_links_count_once():
     first = make_tar(("one", b"x" * 50), ("two", "=one"))
     image = read(first, make_tar((".wh.one", b"")), make_tar((".wh.two", b"")))
     assert image.layers[0].size_bytes == 50
@@ -117,75 +131,99 @@ def test_hard_links_count_once_and_are_wasted_only_when_every_name_is_gone():
     assert read(first, make_tar((".wh.one", b""))).wasted_bytes == 0
 
 
-def test_symlinks_are_files_without_bytes_and_odd_names_can_be_shown():
+def test_symlinks_and_odd_names():
     (layer,) = read(make_tar(("./bin", "->usr/bin"), ("caf\udce9", b"1"), ("/ä", b"22"))).layers
-    assert changes(layer) == {("/bin", "added", 0, 0), ("/caf\\xe9", "added", 1, 0),
-                              ("/ä", "added", 2, 0)}
+    assert changes(layer) == {
+        ("/bin", "added", 0, 0),
+        ("/caf\\xe9", "added", 1, 0),
+        ("/ä", "added", 2, 0),
+    }
 
 
-def test_the_same_layer_twice_is_counted_twice():
+def test_same_layer_twice_counts_twice():
     image = read(BASE, BASE)
     assert [layer.counts["changed"] for layer in image.layers] == [0, 3]
     assert image.wasted_bytes == 35
 
 
-def test_configuration_stands_between_the_layers():
-    history = [{"created_by": "", "comment": "Imported from -"},
-               {"created_by": 'CMD ["python3"]', "empty_layer": True},
-               {"created_by": "COPY . . # buildkit"}]
+def test_configuration_is_between_layers():
+    history = [
+        {"created_by": "", "comment": "Imported from -"},
+        {"created_by": 'CMD ["python3"]', "empty_layer": True},
+        {"created_by": "COPY . . # buildkit"},
+    ]
     image = read(BASE, make_tar(("app", b"1")), history=history)
     assert [(e.number, e.instruction) for e in image.entries] == [
-        (1, "(Imported from -)"), (0, 'CMD ["python3"]'), (2, "COPY . .")]
+        (1, "(Imported from -)"),
+        (0, 'CMD ["python3"]'),
+        (2, "COPY . ."),
+    ]
     assert image.entries[1].is_config
     assert len(image.layers) == 2
 
 
-def test_a_history_that_is_too_short_or_missing():
+def test_short_or_missing_history():
     image = read(BASE, make_tar(("app", b"1")), history=[{"created_by": "COPY . . # buildkit"}])
     assert [e.instruction for e in image.entries] == ["(no instruction recorded)", "COPY . ."]
     assert len(read(BASE, history=[]).layers) == 1
 
 
-@pytest.mark.parametrize(("raw", "clean"), [
-    ("RUN /bin/sh -c pip install x # buildkit", "RUN pip install x"),
-    ("RUN |2 A=1 B=two words /bin/sh -c echo $A # buildkit", "RUN echo $A"),
-    ("/bin/sh -c #(nop)  CMD [\"bash\"]", 'CMD ["bash"]'),
-    ("/bin/sh -c apt-get update", "RUN apt-get update"),
-    ("RUN /bin/bash -o pipefail -c x # buildkit", "RUN /bin/bash -o pipefail -c x"),
-    ("COPY . . # buildkit", "COPY . ."),
-    ("EXPOSE [5000/tcp 53/udp]", "EXPOSE 5000 53/udp"),
-    ("EXPOSE map[5000/tcp:{}]", "EXPOSE 5000"),
-    ('CMD ["flask" "run"]', 'CMD ["flask", "run"]'),
-    (r'CMD ["/bin/sh" "-c" "echo \"hi\""]', 'CMD echo "hi"'),
-    (r'ENTRYPOINT ["echo" "a \"b\""]', r'ENTRYPOINT ["echo", "a \"b\""]'),
-    ("SHELL [/bin/bash -c]", 'SHELL ["/bin/bash", "-c"]'),
-    ("VOLUME [/data /more]", "VOLUME /data /more"),
-    ("RUN /bin/sh -c echo '# buildkit' # buildkit", "RUN echo '# buildkit'"),
-])
-def test_instructions_are_as_the_dockerfile_had_them(raw, clean):
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("RUN /bin/sh -c pip install x # buildkit", "RUN pip install x"),
+        ("RUN |2 A=1 B=two words /bin/sh -c echo $A # buildkit", "RUN echo $A"),
+        ('/bin/sh -c #(nop)  CMD ["bash"]', 'CMD ["bash"]'),
+        ("/bin/sh -c apt-get update", "RUN apt-get update"),
+        ("RUN /bin/bash -o pipefail -c x # buildkit", "RUN /bin/bash -o pipefail -c x"),
+        ("COPY . . # buildkit", "COPY . ."),
+        ("EXPOSE [5000/tcp 53/udp]", "EXPOSE 5000 53/udp"),
+        ("EXPOSE map[5000/tcp:{}]", "EXPOSE 5000"),
+        ('CMD ["flask" "run"]', 'CMD ["flask", "run"]'),
+        (r'CMD ["/bin/sh" "-c" "echo \"hi\""]', 'CMD echo "hi"'),
+        (r'ENTRYPOINT ["echo" "a \"b\""]', r'ENTRYPOINT ["echo", "a \"b\""]'),
+        ("SHELL [/bin/bash -c]", 'SHELL ["/bin/bash", "-c"]'),
+        ("VOLUME [/data /more]", "VOLUME /data /more"),
+        ("RUN /bin/sh -c echo '# buildkit' # buildkit", "RUN echo '# buildkit'"),
+    ],
+)
+def test_instructions_are_as_in_dockerfile(raw, clean):
     assert clean_instruction(raw) == clean
 
 
-@pytest.mark.parametrize("data", [
-    [], [b"nonsense" * 200], save(BASE)[:3], [make_tar(("manifest.json", b"[]"))],
-    save(b"\x28\xb5\x2f\xfd" + b"packed with zstd" * 80),
-])
-def test_a_stream_that_is_cut_or_strange_is_one_message(data):
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        [b"nonsense" * 200],
+        save(BASE)[:3],
+        [make_tar(("manifest.json", b"[]"))],
+        save(b"\x28\xb5\x2f\xfd" + b"packed with zstd" * 80),
+    ],
+)
+def test_broken_stream_is_one_message(data):
     with pytest.raises(CourseError, match="could not be read"):
         read_image(data, "x")
 
 
 @pytest.mark.parametrize("name", ["", "  ", None, 3])
-def test_a_name_that_is_none_is_refused_before_an_engine_is_asked(name):
+def test_invalid_name_needs_no_engine(name):
     with pytest.raises(CourseError, match="is not the name of an image"):
-        layers(name)
+        inspect_layers(name)
 
 
 def many(count):
     kinds = ("added", "changed", "removed")
-    return Layer(1, "RUN make", files=tuple(
-        FileChange(f"/usr/lib/part{i % 100}/File{i}.{'py' if i % 2 else 'txt'}", kinds[i % 3], i)
-        for i in range(count)))
+    return Layer(
+        1,
+        "RUN make",
+        files=tuple(
+            FileChange(
+                f"/usr/lib/part{i % 100}/File{i}.{'py' if i % 2 else 'txt'}", kinds[i % 3], i
+            )
+            for i in range(count)
+        ),
+    )
 
 
 def test_filter_of_100_000_files():
@@ -201,24 +239,24 @@ def test_filter_of_100_000_files():
     assert layer.matching("[") == ()
 
 
-def test_the_widget_shows_the_first_rows_and_says_how_many_there_are():
+def test_widget_filters_and_counts_files():
     layer = many(1000)
-    walk = layer_walk(ImageLayers("img", "id", (layer, Layer(0, "CMD x"))))
-    _, choice, controls, said, table = walk.children
+    walk = walk_layers(ImageLayers("img", "id", (layer, Layer(0, "CMD x"))))
+    _, choice, controls, summary, table = walk.children
     text, added, changed, removed = controls.children
     assert table.value.count("<tr>") == 201
-    assert "1,000 of 1,000 files" in said.value and "200 largest" in said.value
+    assert "1,000 of 1,000 files" in summary.value and "200 largest" in summary.value
     text.value = "*.py"
-    assert "500 of 1,000 files" in said.value
+    assert "500 of 1,000 files" in summary.value
     added.value = changed.value = False
     assert table.value.count("− removed") == 166 and "+ added" not in table.value
     removed.value = False
-    assert "0 of 1,000 files" in said.value
+    assert "0 of 1,000 files" in summary.value
     choice.value = 1
-    assert "configuration only" in said.value
+    assert "configuration only" in summary.value
 
 
-def test_what_comes_from_the_image_is_escaped():
+def test_text_from_image_is_escaped():
     bad = Layer(1, "RUN <b>", files=(FileChange("/<script>", "added", 1),))
     image = ImageLayers("<i>", "id", (bad,))
     shown = RENDERERS[ImageLayers](image)
@@ -233,5 +271,8 @@ def test_text_table():
         "    1  2.0 kB      1        0        0  2.0 kB  RUN step 1",
         "    2     0 B      0        0        1     0 B  RUN step 2",
         "",
-        "x: 2 layers, 2.0 kB, of which a later layer hides 2.0 kB."]
-    assert "those removed still take 2.0 kB" in found_text(image.layers[1], image.layers[1].files)
+        "x: 2 layers, 2.0 kB, of which a later layer hides 2.0 kB.",
+    ]
+    assert "those removed still take 2.0 kB" in describe_files(
+        image.layers[1], image.layers[1].files
+    )

@@ -1,13 +1,26 @@
-"""The code and the notebooks are ruff clean."""
+"""The code and the notebooks are formatted, linted and typed."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+
+import pytest
+
+from helpers.paths import CHECKOUT
 
 
-def test_ruff_is_clean() -> None:
-    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], text=True,
-                          cwd=Path(__file__).parents[2], capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ruff", "check", "--no-cache", "."),
+        ("ruff", "format", "--no-cache", "--check", "helpers", "tests"),
+        ("mypy", "helpers"),
+    ],
+    ids=" ".join,
+)
+def test_tool_finds_nothing(command: tuple[str, ...]) -> None:
+    completed = subprocess.run(
+        [sys.executable, "-m", *command], text=True, cwd=CHECKOUT, capture_output=True, check=False
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr

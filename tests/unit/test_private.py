@@ -1,4 +1,4 @@
-"""How the private engine's packages and a user's client tools are chosen, with no download."""
+"""The choice of the private engine's packages and of the client tools, without a download."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from helpers.engine import find, standin
 from helpers.engine.engine import Engine
 from helpers.engine.private import RECIPE, PrivateEngine
-from helpers.errors import CourseError, EngineUnavailable
+from helpers.errors import CourseError, EngineUnavailable, NotResolvable
 from helpers.setup import packages
 
 
@@ -25,17 +25,18 @@ def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PrivateEngine:
     return PrivateEngine()
 
 
-def unpacking(monkeypatch: pytest.MonkeyPatch, missing: str = "",
-              error: Exception | None = None) -> list[list[str]]:
-    """Record what is unpacked; a suite that is `missing` can't be installed here."""
-    asked: list[list[str]] = []
+def fake_unpack(
+    monkeypatch: pytest.MonkeyPatch, missing: str = "", error: Exception | None = None
+) -> list[list[str]]:
+    """Record what is unpacked. Packages of the suite `missing` can't be installed."""
+    requests: list[list[str]] = []
 
     def unpack(names: Sequence[str], into: Path, *, suites: Sequence[str]) -> Path:
-        asked.append([*names])
+        requests.append([*names])
         if error:
             raise error
         if missing in suites:
-            raise packages.NotResolvable("apt-get failed: unmet dependencies")
+            raise NotResolvable("apt-get failed: unmet dependencies")
         plugins = into / "usr/libexec/docker/cli-plugins"
         plugins.mkdir(parents=True)
         (plugins / "docker-buildx").write_text("")
@@ -43,40 +44,43 @@ def unpacking(monkeypatch: pytest.MonkeyPatch, missing: str = "",
         return into
 
     monkeypatch.setattr(packages, "unpack", unpack)
-    return asked
+    return requests
 
 
-def test_newest_packages_are_taken(private: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = unpacking(monkeypatch)
+def test_newest_packages_are_preferred(
+    private: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = fake_unpack(monkeypatch)
     private.install()
-    (names,) = asked
+    (names,) = requests
     assert "docker.io/forky" in names and "tini-static/forky" in names
     assert "runc/bookworm" in names and not any("trixie" in name for name in names)
 
 
-def test_older_packages_where_the_newest_need_a_newer_libc(
-        private: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = unpacking(monkeypatch, missing="forky")
+def test_older_packages_for_older_libc(
+    private: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = fake_unpack(monkeypatch, missing="forky")
     private.install()
     assert (private.root / "from").read_text() == "docker.io/trixie"
-    assert "tini-static/trixie" not in asked[-1]
+    assert "tini-static/trixie" not in requests[-1]
     private.install()
-    assert len(asked) == 2, "once is enough"
+    assert len(requests) == 2, "once is enough"
 
 
-def test_neither_is_one_message(private: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    unpacking(monkeypatch, error=packages.NotResolvable("apt-get failed", "hint"))
+def test_no_packages_is_one_error(private: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_unpack(monkeypatch, error=NotResolvable("apt-get failed", "hint"))
     with pytest.raises(CourseError, match="apt-get failed"):
         private.install()
     assert not private.root.exists()
 
 
-def test_an_older_engine_is_replaced_and_its_images_kept(
-        private: PrivateEngine, monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str]) -> None:
+def test_older_engine_is_replaced(
+    private: PrivateEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (private.root / "old").mkdir(parents=True)
     (private.base / "data").mkdir()
-    unpacking(monkeypatch)
+    fake_unpack(monkeypatch)
     private.install()
     assert not (private.root / "old").exists() and (private.root / "from").is_file()
     assert (private.root / ".recipe").read_text() == RECIPE and (private.base / "data").is_dir()
@@ -84,17 +88,19 @@ def test_an_older_engine_is_replaced_and_its_images_kept(
     assert not list(private.base.glob("root.*"))
 
 
-def test_without_a_network_the_older_engine_goes_on(
-        private: PrivateEngine, monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str]) -> None:
+def test_older_engine_is_kept_offline(
+    private: PrivateEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (private.root / "usr/libexec/docker/cli-plugins").mkdir(parents=True)
-    unpacking(monkeypatch, error=CourseError("apt-get failed: no network"))
+    fake_unpack(monkeypatch, error=CourseError("apt-get failed: no network"))
     private.install()
-    assert "stays as it is for now: apt-get failed: no network" in capsys.readouterr().err
+    assert (
+        "keeping the current engine for now: apt-get failed: no network" in capsys.readouterr().err
+    )
 
 
 def docker_with(folder: Path, buildx: str, compose: str) -> Path:
-    """A docker command whose plugins have these versions ("" for a missing one)."""
+    """Create a docker command whose plugins print these versions ("" for a missing one)."""
     answers = {"buildx": buildx, "compose": compose}
     cases = "".join(f'{name}) echo "{version}";;' for name, version in answers.items() if version)
     docker = folder / "docker"
@@ -103,63 +109,75 @@ def docker_with(folder: Path, buildx: str, compose: str) -> Path:
     return docker
 
 
-@pytest.mark.parametrize(("buildx", "compose", "expected"), [
-    ("github.com/docker/buildx v0.14.0 abc", "Docker Compose version v2.27.0", None),
-    ("github.com/docker/buildx 0.29.1+ds1 0.29.1", "Docker Compose version 2.40.3-3", None),
-    ("github.com/docker/buildx v0.13.1", "Docker Compose version v2.27.0",
-     "its buildx plugin is version 0.13 (the course needs 0.14 or newer)."),
-    ("", "Docker Compose version v2.27.0",
-     "its buildx plugin is missing (the course needs 0.14 or newer)."),
-    ("github.com/docker/buildx v0.14.0", "",
-     "its Compose plugin is missing (the course needs 2.0 or newer)."),
-])
-def test_what_a_client_lacks(buildx: str, compose: str, expected: str | None,
-                             tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("buildx", "compose", "expected"),
+    [
+        ("github.com/docker/buildx v0.14.0 abc", "Docker Compose version v2.27.0", None),
+        ("github.com/docker/buildx 0.29.1+ds1 0.29.1", "Docker Compose version 2.40.3-3", None),
+        (
+            "github.com/docker/buildx v0.13.1",
+            "Docker Compose version v2.27.0",
+            "its buildx plugin is version 0.13 (the course needs 0.14 or newer).",
+        ),
+        (
+            "",
+            "Docker Compose version v2.27.0",
+            "its buildx plugin is missing (the course needs 0.14 or newer).",
+        ),
+        (
+            "github.com/docker/buildx v0.14.0",
+            "",
+            "its Compose plugin is missing (the course needs 2.0 or newer).",
+        ),
+    ],
+)
+def test_missing_plugin(buildx: str, compose: str, expected: str | None, tmp_path: Path) -> None:
     assert find.missing_plugin(str(docker_with(tmp_path, buildx, compose))) == expected
 
 
-def test_an_old_client_is_no_reason_to_refuse(private: PrivateEngine, tmp_path: Path,
-                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    unpacking(monkeypatch)
+def test_old_client_is_replaced(
+    private: PrivateEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_unpack(monkeypatch)
     (tmp_path / "bin").mkdir()
     docker_with(tmp_path / "bin", "github.com/docker/buildx v0.12.0", "")
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
-    monkeypatch.setattr(PrivateEngine, "refusal", lambda self: "")
+    monkeypatch.setattr(PrivateEngine, "unavailable_reason", lambda self: None)
     with pytest.raises(EngineUnavailable, match=r"its buildx plugin is version 0\.12"):
-        find.find_client(install=False)      # the doctor downloads nothing
+        find.find_client(install=False)  # the doctor downloads nothing
     docker, env = find.find_client()
     assert docker == str(private.root / "usr/bin/docker")
     assert Path(env["DOCKER_CONFIG"], "cli-plugins/docker-buildx").is_symlink()
 
 
-def test_an_old_client_where_nothing_can_be_unpacked_is_one_message(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_client_without_replacement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     docker_with(tmp_path, "", "")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(PrivateEngine, "refusal", lambda self: "a private engine needs Linux")
+    monkeypatch.setattr(PrivateEngine, "unavailable_reason", lambda self: "it needs Linux")
     with pytest.raises(EngineUnavailable, match="buildx plugin is missing") as caught:
         find.find_client()
     assert "docker-buildx-plugin" in caught.value.hint
 
 
-def test_two_first_starts_make_the_stand_in_once(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_starts_build_stand_in_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    made: list[str] = []
+    builds: list[str] = []
 
-    def make() -> None:
-        made.append("a tarball")
+    def build() -> None:
+        builds.append("tarball")
         time.sleep(0.3)
-        standin._tarball().write_text("")
+        standin.tarball_path().write_text("")
 
     class NoImages(Engine):
         def run(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-            return subprocess.CompletedProcess(args, 1, "", "not to be pulled")
+            return subprocess.CompletedProcess(args, 1, "", "cannot be pulled")
 
     monkeypatch.setattr(standin, "base_image", lambda engine: "missing")
-    monkeypatch.setattr(standin, "_make_tarball", make)
-    monkeypatch.setattr(standin, "_import", lambda engine: None)
-    engine = NoImages("unix:///nowhere", "own", "28")
+    monkeypatch.setattr(standin, "build_tarball", build)
+    monkeypatch.setattr(standin, "load_tarball", lambda engine: None)
+    engine = NoImages("unix:///nowhere", "user", "28")
     with ThreadPoolExecutor(2) as both:
         results = list(both.map(lambda _: standin.ensure_base_image(engine), range(2)))
-    assert results == ["stand-in", "stand-in"] and made == ["a tarball"]
+    assert results == ["stand-in", "stand-in"] and builds == ["tarball"]

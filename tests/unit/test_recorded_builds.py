@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from helpers.engine.build.dockerfile import parse
-from helpers.engine.build.failure import explain
-from helpers.engine.build.progress import BuildProgress, read_messages
-from helpers.engine.build.provenance import read_record
-from helpers.engine.build.report import make_report
-from helpers.results.build import BuildReport, BuildStep
+from helpers.build.dockerfile import parse
+from helpers.build.failure import explain
+from helpers.build.progress import BuildProgress, read_messages
+from helpers.build.provenance import read_record
+from helpers.build.report import make_report
+from helpers.build.result import BuildReport, BuildStep
 from tests.engine.record_builds import CASES, RECORDED, target_of
 
 RECORDINGS = sorted(RECORDED.rglob("*.json.gz"))
@@ -47,16 +47,18 @@ def report_of(recording: Path, tmp_path: Path) -> tuple[BuildProgress, BuildRepo
     metadata.write_text(json.dumps(data["metadata"]))
     case = CASES / name_of(recording)
     text = (case / "Dockerfile").read_text(encoding="utf-8-sig")
-    return progress, make_report(progress, parse(text), read_record(metadata), tag="t",
-                                 seconds=1.0, target=target_of(case))
+    return progress, make_report(
+        progress, parse(text), read_record(metadata), tag="t", seconds=1.0, target=target_of(case)
+    )
 
 
 @pytest.mark.parametrize("recording", GOOD, ids=case_id)
-def test_steps_have_the_lines_of_the_dockerfile(recording: Path, tmp_path: Path):
+def test_steps_have_dockerfile_lines(recording: Path, tmp_path: Path):
     progress, report = report_of(recording, tmp_path)
     expected = (CASES / name_of(recording) / "expected-steps.txt").read_text(encoding="utf-8")
     assert [f"{s.line}: {s.instruction.splitlines()[0]}" for s in report.steps] == (
-        expected.splitlines())
+        expected.splitlines()
+    )
     assert report.image_id.startswith("sha256:")
     named = {" ".join(vertex.name.split()): vertex for vertex in progress.vertexes.values()}
     for name, vertex in named.items():
@@ -66,7 +68,7 @@ def test_steps_have_the_lines_of_the_dockerfile(recording: Path, tmp_path: Path)
 
 
 def keyword_and_label(step: BuildStep | str) -> str:
-    """"[2/3] RUN" of a step, or of a vertex's name."""
+    """ "[2/3] RUN" of a step, or of a vertex's name."""
     if isinstance(step, str):
         label, _, text = step.replace("[ ", "[").partition("] ")
         return f"{label}] {text.split()[0].upper()}"
@@ -74,8 +76,14 @@ def keyword_and_label(step: BuildStep | str) -> str:
 
 
 # Cases with a stage that is not built; and one with a step that is not in the Dockerfile.
-NOT_ALL = {"stage_not_built": 2, "stage_not_built_heredoc": 3, "stage_from_stage": 2,
-           "target_first": 2, "target_middle": 2, "onbuild": -1}
+NOT_ALL = {
+    "stage_not_built": 2,
+    "stage_not_built_heredoc": 3,
+    "stage_from_stage": 2,
+    "target_first": 2,
+    "target_middle": 2,
+    "onbuild": -1,
+}
 
 
 @pytest.mark.parametrize("recording", GOOD, ids=case_id)
@@ -90,16 +98,21 @@ def test_every_instruction_built_is_a_row(recording: Path, tmp_path: Path):
         assert rows == written
 
 
-def test_there_are_enough_odd_ones():
+def test_there_are_enough_cases():
     assert len({name_of(path) for path in GOOD}) >= 60
     assert {path.parent.name for path in RECORDINGS} == {"classic", "containerd"}
     names = {path.name for path in CASES.iterdir() if path.is_dir()}
     assert names == {name_of(path) for path in RECORDINGS}, "record the new cases too"
 
 
-@pytest.mark.parametrize(("case", "line", "expected"), [
-    ("fails_run", 4, "exit code 3"), ("fails_copy", 3, "'requirments.txt' is not in the build"),
-    ("fails_stage", 2, "exit code 2")])
+@pytest.mark.parametrize(
+    ("case", "line", "expected"),
+    [
+        ("fails_run", 4, "exit code 3"),
+        ("fails_copy", 3, "'requirments.txt' is not in the build"),
+        ("fails_stage", 2, "exit code 2"),
+    ],
+)
 @pytest.mark.parametrize("store", ["classic", "containerd"])
 def test_a_recorded_failure_is_explained(store: str, case: str, line: int, expected: str):
     progress, data = replay(RECORDED / store / f"{case}.json.gz")
@@ -108,5 +121,5 @@ def test_a_recorded_failure_is_explained(store: str, case: str, line: int, expec
     assert expected in str(error) and error.line == line
 
 
-def test_every_bad_recording_has_its_row():
+def test_every_failed_recording_is_tested():
     assert {name_of(path) for path in BAD} == {"fails_run", "fails_copy", "fails_stage"}

@@ -1,4 +1,4 @@
-"""Virtual machines without one: the command line, the console's phases, the trial's memory."""
+"""Virtual machines without QEMU: its command line, a console's phases, remembered trials."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from helpers.engine import answers
 from helpers.engine.engine import Engine
-from helpers.engine.vm import accelerator, guests, qemu
-from helpers.engine.vm.machine import FIRMWARE, KERNEL, PROCESS, USER_SPACE, Console, Machine
-from helpers.results.accelerator import Accelerator
+from helpers.vm import accelerator, answers, guests, qemu
+from helpers.vm.accelerator import Accelerator
+from helpers.vm.machine import FIRMWARE, KERNEL, PROCESS, USER_SPACE, Console, Machine
 
 ENGINE = Engine("unix:///nowhere/docker.sock", "private", "26.1.5")
-BOOT = (b"course: process\n\x1bc\x1b[2JSeaBIOS (version 1.16)\r\nBooting from ROM..\r\n"
-        b"[    0.0] Linux version 6.12\r\ncourse: user space\r\n")
+BOOT = (
+    b"course: process\n\x1bc\x1b[2JSeaBIOS (version 1.16)\r\nBooting from ROM..\r\n"
+    b"[    0.0] Linux version 6.12\r\ncourse: user space\r\n"
+)
 
 
-def test_a_pc_and_an_arm_board_get_their_own_words() -> None:
-    pc = qemu.command(guests.MINIMAL, "/guest", architecture="x86_64", accelerator="tcg",
-                      listen="0.0.0.0:8080")
-    arm = qemu.command(guests.MINIMAL, "/guest", architecture="aarch64", accelerator="hvf",
-                       listen="127.0.0.1:1")
+def test_command_line_per_architecture() -> None:
+    pc = qemu.command(
+        guests.MINIMAL, "/guest", architecture="x86_64", accelerator="tcg", listen="0.0.0.0:8080"
+    )
+    arm = qemu.command(
+        guests.MINIMAL, "/guest", architecture="aarch64", accelerator="hvf", listen="127.0.0.1:1"
+    )
     assert pc[0] == "qemu-system-x86_64" and arm[0] == "qemu-system-aarch64"
     assert pc[pc.index("-machine") + 1] == "pc,accel=tcg"
     assert arm[arm.index("-machine") + 1] == "virt,accel=hvf"
@@ -34,16 +37,22 @@ def test_a_pc_and_an_arm_board_get_their_own_words() -> None:
     assert "-drive" not in pc and pc[pc.index("-m") + 1] == "128M"
 
 
-def test_the_full_guest_has_a_disk_that_keeps_nothing() -> None:
-    line = qemu.command(guests.FULL, "/guest", architecture="x86_64", accelerator="kvm",
-                        listen="0.0.0.0:8080", append="quiet")
+def test_full_guest_disk_keeps_nothing() -> None:
+    line = qemu.command(
+        guests.FULL,
+        "/guest",
+        architecture="x86_64",
+        accelerator="kvm",
+        listen="0.0.0.0:8080",
+        append="quiet",
+    )
     assert "snapshot=on" in line[line.index("-drive") + 1]
     assert line[line.index("-append") + 1].endswith("root=/dev/vda rw quiet")
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_the_phases_are_read_however_the_console_comes(size: int) -> None:
-    chunks = [BOOT[at:at + size] for at in range(0, len(BOOT), size)]
+def test_phases_in_chunks_of_any_size(size: int) -> None:
+    chunks = [BOOT[at : at + size] for at in range(0, len(BOOT), size)]
     console = Console(iter(chunks), None)
     assert console.wait_for(USER_SPACE, time.perf_counter() + 5)
     console._thread.join(5)
@@ -53,7 +62,7 @@ def test_the_phases_are_read_however_the_console_comes(size: int) -> None:
     assert console.lines()[-1] == "course: user space"
 
 
-def test_a_console_that_says_nothing_is_waited_for_no_longer_than_asked() -> None:
+def test_silent_console_ends_at_timeout() -> None:
     hang = threading.Event()
 
     def silent() -> object:
@@ -71,14 +80,14 @@ def machine(console: Console) -> Machine:
     return Machine(guests.MINIMAL, "tcg", "host", console, 1, None, None)
 
 
-def test_a_guest_that_stops_names_the_phase_it_reached() -> None:
-    console = Console(iter([BOOT[:75], b"\nsome last words"]), None)
+def test_ended_guest_names_its_phase() -> None:
+    console = Console(iter([BOOT[:75], b"\nkernel panic"]), None)
     with pytest.raises(Exception, match=r"ended by itself. It reached: kernel") as caught:
         machine(console).wait_for(USER_SPACE, 1)
-    assert caught.value.phase == KERNEL and "some last words" in str(caught.value)
+    assert caught.value.phase == KERNEL and "kernel panic" in str(caught.value)
 
 
-def test_another_recipe_makes_other_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_context_changes_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     monkeypatch.setattr(guests, "CONTEXT", tmp_path)
     guests.recipe.cache_clear()
@@ -96,50 +105,50 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_finding_is_remembered_for_this_machine_and_place_only() -> None:
-    assert accelerator.remembered(ENGINE, "container") is None
-    accelerator._remember(ENGINE, "container", Accelerator("tcg", "a reason"))
-    assert accelerator.remembered(ENGINE, "container") == Accelerator("tcg", "a reason")
-    assert accelerator.remembered(ENGINE, "host") is None
-    other = Engine("tcp://10.0.0.1:2375", "own", "26.1.5")
-    assert accelerator.remembered(other, "container") is None
+def test_trial_is_remembered_per_place() -> None:
+    assert accelerator.recall(ENGINE, "container") is None
+    accelerator.remember(ENGINE, "container", Accelerator("tcg", "a reason"))
+    assert accelerator.recall(ENGINE, "container") == Accelerator("tcg", "a reason")
+    assert accelerator.recall(ENGINE, "host") is None
+    other = Engine("tcp://10.0.0.1:2375", "user", "26.1.5")
+    assert accelerator.recall(other, "container") is None
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_finding_can_be_forgotten() -> None:
-    accelerator.forget()                        # nothing yet: nothing to do
-    accelerator._remember(ENGINE, "container", Accelerator("tcg", "a reason"))
+def test_trial_can_be_forgotten() -> None:
     accelerator.forget()
-    assert accelerator.remembered(ENGINE, "container") is None
+    accelerator.remember(ENGINE, "container", Accelerator("tcg", "a reason"))
+    accelerator.forget()
+    assert accelerator.recall(ENGINE, "container") is None
 
 
 @pytest.mark.usefixtures("cache")
-def test_a_broken_memory_is_no_memory() -> None:
-    accelerator._remember(ENGINE, "container", Accelerator("tcg", "a reason"))
-    accelerator._file(ENGINE, "container").write_text("{")
-    assert accelerator.remembered(ENGINE, "container") is None
+def test_broken_trial_file_is_ignored() -> None:
+    accelerator.remember(ENGINE, "container", Accelerator("tcg", "a reason"))
+    accelerator.result_file(ENGINE, "container").write_text("{")
+    assert accelerator.recall(ENGINE, "container") is None
 
 
 @pytest.mark.parametrize("where", ["host", "container"])
-def test_without_a_dev_kvm_nothing_is_booted(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+def test_missing_dev_kvm_boots_nothing(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr(accelerator, "KVM", Path("/nowhere/kvm"))
-    assert accelerator._try(ENGINE, where) == Accelerator("tcg", "there is no /dev/kvm")
+    assert accelerator.try_hardware(ENGINE, where) == Accelerator("tcg", "there is no /dev/kvm")
 
 
-def test_what_an_accelerator_means_is_said() -> None:
-    assert "translated by software" in Accelerator("tcg", "x").meaning()
-    assert "fair case" in Accelerator("kvm", "x").meaning()
-    assert "not the fair case" not in Accelerator("kvm", "x").meaning()
+def test_meaning_names_emulation() -> None:
+    assert "emulates the CPU in software" in Accelerator("tcg", "x").meaning()
+    assert "not a fair comparison" in Accelerator("tcg", "x").meaning()
+    assert "is a fair comparison" in Accelerator("kvm", "x").meaning()
 
 
-def test_the_servers_page_is_read() -> None:
-    told = answers.about("kernel=6.12 a=b\nboot_id=1\n\nno pair\n")
-    assert told == {"kernel": "6.12 a=b", "boot_id": "1"}
+def test_about_page_is_parsed() -> None:
+    about = answers.parse_about("kernel=6.12 a=b\nboot_id=1\n\nno pair\n")
+    assert about == {"kernel": "6.12 a=b", "boot_id": "1"}
 
 
-def test_nobody_answers() -> None:
+def test_wait_without_server_ends() -> None:
     began = time.perf_counter()
-    assert answers.first_answer(9, began + 0.3) is None
-    assert answers.first_answer(9, began + 60, gone=lambda: True) is None
+    assert answers.wait_for_answer(9, began + 0.3) is None
+    assert answers.wait_for_answer(9, began + 60, has_ended=lambda: True) is None
     assert time.perf_counter() - began < 5

@@ -1,4 +1,4 @@
-"""The student's copies: no stored answers, changes kept, one chapter put back on request."""
+"""The student's copies: no stored outputs, changes kept, chapters restored on request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from ipykernel.ipkernel import IPythonKernel
 
 from helpers.cli.work import lay_out
 
@@ -30,7 +31,7 @@ def cell(work: Path) -> dict[str, object]:
     return json.loads((work / "notebooks/04_x.ipynb").read_text())["cells"][0]
 
 
-def test_copies_have_no_stored_outputs(source: Path, tmp_path: Path) -> None:
+def test_copies_have_no_outputs(source: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     assert lay_out(source, work) == []
@@ -39,17 +40,26 @@ def test_copies_have_no_stored_outputs(source: Path, tmp_path: Path) -> None:
     assert "the answer" in (source / "04_x.ipynb").read_text()
 
 
-def test_an_untouched_copy_is_renewed_even_after_it_was_run(source: Path, tmp_path: Path) -> None:
+def test_jupyterlab_has_nothing_to_add(source: Path, tmp_path: Path) -> None:
+    """JupyterLab marks a chapter as changed if its metadata differs from the kernel's."""
     work = tmp_path / "work"
     work.mkdir()
     lay_out(source, work)
-    write(work / "notebooks/04_x.ipynb", "1 + 1")     # run, not changed
+    notebook = json.loads((work / "notebooks/04_x.ipynb").read_text())
+    assert notebook["metadata"]["language_info"] == IPythonKernel.language_info
+
+
+def test_unchanged_copy_is_updated(source: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    lay_out(source, work)
+    write(work / "notebooks/04_x.ipynb", "1 + 1")  # run, not changed
     write(source / "04_x.ipynb", "2 + 2")
     assert lay_out(source, work) == []
     assert cell(work)["source"] in ("2 + 2", ["2 + 2"])
 
 
-def test_what_the_student_changed_is_kept_and_said(source: Path, tmp_path: Path) -> None:
+def test_changed_copy_is_kept_and_reported(source: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     lay_out(source, work)
@@ -62,21 +72,21 @@ def test_what_the_student_changed_is_kept_and_said(source: Path, tmp_path: Path)
     assert cell(work)["source"] in ("mine", ["mine"])
 
 
-def test_an_apps_file_comes_anew_as_the_message_says(source: Path, tmp_path: Path) -> None:
+def test_renamed_app_file_is_replaced(source: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     lay_out(source, work)
     mine = work / "notebooks/apps/app.py"
     mine.write_text("print('mine')\n")
     (source / "apps/app.py").write_text("print(2)\n")
-    (said,) = lay_out(source, work)
-    assert "rename yours and start again" in said
+    (line,) = lay_out(source, work)
+    assert "rename yours and start again" in line
     mine.rename(mine.with_name("mine.py"))
     assert lay_out(source, work) == []
     assert mine.read_text() == "print(2)\n"
 
 
-def test_reset_brings_the_chapter_back_and_keeps_mine_aside(source: Path, tmp_path: Path) -> None:
+def test_reset_restores_chapter_and_keeps_changes(source: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     lay_out(source, work)

@@ -1,0 +1,4 @@
+"""One BuildKit build: run it, report each step, and explain a failure."""
+
+from helpers.build.failure import BuildFailed as BuildFailed
+from helpers.build.run import build_image as build_image

@@ -1,0 +1,91 @@
+"""Reads BuildKit's progress stream (`--progress=rawjson`): the state of each build graph node.
+
+Source: BuildKit's `client.SolveStatus`, which buildx prints as JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass
+class Vertex:
+    """One node of the build graph, as far as BuildKit has reported it."""
+
+    name: str
+    cached: bool = False
+    error: str = ""
+    intervals: dict[str, str] = field(default_factory=dict)  # start to end, "" while running
+    output: bytearray = field(default_factory=bytearray)
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it ran: the sum of its intervals, in seconds."""
+        return sum(
+            max(0.0, (_timestamp(end) - _timestamp(start)).total_seconds())
+            for start, end in self.intervals.items()
+            if end
+        )
+
+
+@dataclass
+class BuildProgress:
+    """All vertexes by digest, and the lines of plain text that buildx printed between messages."""
+
+    vertexes: dict[str, Vertex] = field(default_factory=dict)
+    text: list[str] = field(default_factory=list)
+
+    def apply(self, message: Mapping[str, Any]) -> str | None:
+        """Apply one message; return the name of a vertex that has just started, if any."""
+        started_name = None
+        for item in message.get("vertexes") or ():
+            vertex = self.vertexes.setdefault(item["digest"], Vertex(item["name"]))
+            started, completed = item.get("started"), item.get("completed")
+            if started:
+                vertex.intervals[started] = completed or vertex.intervals.get(started, "")
+                if not completed:
+                    started_name = vertex.name
+            vertex.cached = bool(item.get("cached")) or (vertex.cached and not completed)
+            vertex.error = item.get("error") or vertex.error
+        for item in message.get("logs") or ():
+            if item.get("vertex") in self.vertexes:
+                data = base64.b64decode(item.get("data") or "")
+                self.vertexes[item["vertex"]].output += data
+        return started_name
+
+
+def read_messages(lines: Iterable[str], text: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the JSON messages of a progress stream; append all other lines to `text`.
+
+    A message is on one line, or spread over several (buildx 0.13 indents it).
+    """
+    pending: list[str] = []
+    for line in lines:
+        bare = line.rstrip("\r\n")
+        if not pending and not bare.startswith("{"):
+            if bare:
+                text.append(bare)
+            continue
+        pending.append(bare)
+        if bare != "}" and (len(pending) > 1 or not bare.endswith("}")):
+            continue
+        try:
+            message = json.loads("\n".join(pending))
+        except json.JSONDecodeError:
+            text.extend(pending)
+        else:
+            if isinstance(message, dict):
+                yield message
+        pending = []
+    text.extend(pending)
+
+
+def _timestamp(text: str) -> datetime:
+    """Parse BuildKit's time stamp, cut from nanoseconds to the microseconds that Python keeps."""
+    head, _, fraction = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{head}.{fraction[:6].ljust(6, '0')}")

@@ -1,0 +1,169 @@
+"""Runs `docker buildx build`, reads BuildKit's progress as it arrives, and returns the report.
+
+BuildKit has no Python client (the SDK's `build` is the legacy builder), so the command is run.
+Source: docker buildx build, `--progress=rawjson`, `--metadata-file`, BUILDX_METADATA_PROVENANCE.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from helpers.build.dockerfile import parse, shorten
+from helpers.build.failure import ENGINE_STOPPED, NO_STAGE, BuildFailed, explain
+from helpers.build.progress import BuildProgress, read_messages
+from helpers.build.provenance import read_record
+from helpers.build.report import make_report
+from helpers.build.result import BuildReport
+from helpers.engine.engine import Engine
+from helpers.engine.find import connect
+from helpers.engine.labels import labels
+from helpers.engine.standin import named_contexts
+from helpers.errors import CourseError
+from helpers.process import stop_group
+
+# Older engines crash on a Dockerfile that holds only ARG, with all their containers.
+CHECKS_STAGES_ITSELF = 27
+
+
+def build_image(
+    context: str | Path,
+    *,
+    tag: str,
+    dockerfile: str | Path | None = None,
+    build_args: Mapping[str, str] | None = None,
+    no_cache: bool = False,
+    target: str = "",
+    on_progress: Callable[[str], None] | None = None,
+    engine: Engine | None = None,
+) -> BuildReport:
+    """Build the folder `context` as the image `tag` and report its steps, times in seconds.
+
+    `target` is the stage to stop at (default: the last). Raises BuildFailed when the build fails,
+    CourseError when it can't start.
+    """
+    folder, file, text = _inputs(context, tag, dockerfile, build_args)
+    engine = engine or connect()
+    check_stages(engine, text)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="course-build-") as record_folder:
+        metadata = Path(record_folder, "metadata.json")
+        command = [
+            engine.docker,
+            "buildx",
+            "build",
+            "--progress=rawjson",
+            "--load",
+            "-t",
+            tag,
+            *(f"--label={key}={value}" for key, value in labels().items()),
+            *(f"--build-arg={key}={value}" for key, value in (build_args or {}).items()),
+            *(["--no-cache"] if no_cache else []),
+            *([f"--target={target}"] if target else []),
+            f"--metadata-file={metadata}",
+            "-f",
+            str(file),
+            *named_contexts(engine, text),
+            str(folder),
+        ]
+        try:
+            progress, code = _run(
+                command, {**engine.env, "BUILDX_METADATA_PROVENANCE": "max"}, on_progress
+            )
+        except FileNotFoundError:
+            raise CourseError(
+                f"The docker command ({engine.docker}) is not on this machine.",
+                "Run: python3 -m helpers doctor",
+            ) from None
+        seconds = time.monotonic() - start
+        if code != 0:
+            raise explain(progress, file.name, engine_answers=_answers(engine))
+        try:
+            record = read_record(metadata)
+        except (OSError, ValueError):
+            raise BuildFailed(*ENGINE_STOPPED) from None
+    return make_report(progress, parse(text), record, tag=tag, seconds=seconds, target=target)
+
+
+def check_stages(engine: Engine, text: str) -> None:
+    """Raise BuildFailed for a Dockerfile without FROM that would make an old engine crash."""
+    parsed = parse(text)
+    if engine.major < CHECKS_STAGES_ITSELF and parsed.instructions and not parsed.stages:
+        raise BuildFailed(*NO_STAGE)
+
+
+def _inputs(
+    context: str | Path,
+    tag: str,
+    dockerfile: str | Path | None,
+    build_args: Mapping[str, str] | None,
+) -> tuple[Path, Path, str]:
+    """Return the context's folder, the Dockerfile's path and its text; raise CourseError."""
+    if not (
+        isinstance(context, str | Path)
+        and isinstance(tag, str)
+        and isinstance(dockerfile, str | Path | None)
+        and isinstance(build_args, Mapping | None)
+    ):
+        raise CourseError(
+            "build_image needs a folder and a tag, and build_args as a dict.",
+            'For example: build_image(".", tag="app", build_args={"VERSION": "1"})',
+        )
+    folder = Path(context).expanduser()
+    if not folder.is_dir():
+        kind = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise CourseError(
+            f"The build context {str(context)!r} {kind}.",
+            f"Give the folder that holds the Dockerfile; you are in {Path.cwd()}.",
+        )
+    file = folder / (dockerfile or "Dockerfile")
+    if dockerfile and not file.is_file() and Path(dockerfile).is_file():
+        file = Path(dockerfile)
+    if not file.is_file():
+        names = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+        raise CourseError(
+            f"There is no {dockerfile or 'Dockerfile'} in {str(context)!r}.",
+            f"The folder holds: {names}. Create the file there, or name it with dockerfile=….",
+        )
+    return folder, file, file.read_text(encoding="utf-8-sig", errors="replace")
+
+
+def _run(
+    command: list[str], env: Mapping[str, str], on_progress: Callable[[str], None] | None
+) -> tuple[BuildProgress, int]:
+    """Run a build to its end; on Ctrl-C (or any error here) stop it, wait for it, and re-raise."""
+    child = subprocess.Popen(
+        command,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    assert child.stderr is not None
+    progress = BuildProgress()
+    try:
+        for message in read_messages(child.stderr, progress.text):
+            started = progress.apply(message)
+            if started and on_progress:
+                on_progress(shorten(started, 72))
+        return progress, child.wait()
+    except BaseException:
+        stop_group(child)
+        raise
+    finally:
+        child.stderr.close()
+
+
+def _answers(engine: Engine) -> bool:
+    """Return whether the engine still answers after a build that failed."""
+    try:
+        return bool(engine.client.ping())
+    except Exception:  # the SDK lets through errors of several libraries below it
+        return False

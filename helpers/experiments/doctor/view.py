@@ -1,0 +1,29 @@
+"""Draws the doctor's report as a table whose state is in words, not only in color."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from helpers.experiments.doctor.result import DoctorReport
+from helpers.tables import Cell, html_table
+
+
+def doctor_html(report: DoctorReport) -> str:
+    """Return the report as an HTML table."""
+    rows = [
+        (
+            "✓ ok" if row.ok else Cell("✗ missing", "font-weight:600;white-space:nowrap"),
+            row.name,
+            row.seen,
+        )
+        for row in report.rows
+    ]
+    return html_table(("state", "what", "seen"), rows, row_header=1)
+
+
+def _bundle(report: DoctorReport) -> dict[str, Any]:
+    return {"text/plain": report.text(), "text/html": doctor_html(report)}
+
+
+RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {DoctorReport: _bundle}

@@ -1,0 +1,1 @@
+"""What notebooks call: functions of the course with their progress shown and friendly errors."""

@@ -1,1 +1,0 @@
-"""Frozen results that the engine, the experiments and the display hand to one another."""
