@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Set up what is missing and run the test suite. "
         "Arguments after -- go to pytest, for example: test -- -k caching",
     )
+    test.add_argument(
+        "--quick", action="store_true", help="only the tests without engine and browser (20 s)"
+    )
     test.add_argument("pytest_args", nargs="*", metavar="-- PYTEST_ARG")
     test.set_defaults(run=_test)
 
@@ -127,9 +130,9 @@ def _lab(args: argparse.Namespace) -> int:
 
 
 def _test(args: argparse.Namespace) -> int:
-    from helpers.cli.suite import run_suite
+    from helpers.cli.suite import run_quick, run_suite
 
-    return run_suite(args.pytest_args)
+    return (run_quick if args.quick else run_suite)(args.pytest_args)
 
 
 def _doctor(args: argparse.Namespace) -> int:
