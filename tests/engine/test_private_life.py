@@ -123,15 +123,19 @@ def test_ctrl_c_during_start_leaves_nothing(
 
 def test_start_waits_for_old_daemon(daemon: PrivateEngine) -> None:
     engine = prepare(daemon)
-    assert engine.run(*STUBBORN).returncode == 0
+    slow = "trap 'sleep 3; exit 7' TERM; while true; do sleep 0.1; done"
+    container = engine.run("run", "-d", "--network=none", "python:3.13-slim", "sh", "-c", slow)
+    assert container.returncode == 0, container.stderr
     (old,) = daemon.daemons()
     subprocess.run([*as_root(), "kill", "-TERM", str(old)], check=True)
-    # It closes its socket at once, but keeps running until its container has ended.
+    # It closes its socket at once, but runs until its container has stopped.
     assert wait_until(lambda: daemon.answer() is None, 10) and not process.has_exited(old)
     daemon.launch()
     assert process.has_exited(old)
     (new,) = daemon.daemons()
     assert new != old and daemon.answer() is not None
+    code = engine.run("inspect", "-f", "{{.State.ExitCode}}", container.stdout.strip()).stdout
+    assert code.strip() == "7", "the container had the time to stop"
     daemon.stop()
     assert process.has_exited(new)
     assert wait_until(lambda: find_leftovers(daemon) == [], 5), find_leftovers(daemon)
