@@ -126,7 +126,7 @@ def test_tag_of_another_checkout_stays(fresh_user_engine: Engine) -> None:
         == ""
     )
     tool = "dockercourse/theirs"
-    assert fresh_user_engine.run("tag", "theirs-image:1", tool).returncode == 0
+    assert fresh_user_engine.run("tag", "course-image:1", tool).returncode == 0
     assert name_taken(fresh_user_engine.host, tool) == "", "tools are shared by all checkouts"
 
 
