@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from helpers.build.dockerfile import Dockerfile
+from helpers.build.dockerfile import STEP_KEYWORDS, Dockerfile
 from helpers.build.progress import BuildProgress
 from helpers.build.provenance import BuildRecord
 from helpers.build.result import BuildReport, BuildStep
 
+# What BuildKit reports as a step, whatever the version of buildx.
+REPORTED = STEP_KEYWORDS | {"FROM"}
 _STEP = re.compile(r"^(\[[^\]]*?(\d+)/\d+\])\s+(.*)$", re.S)
 # "[context NAME] IMAGE" is a base image that came through a named context; BuildKit does not
 # count it as a step of its stage and records no line for it.
@@ -26,7 +28,8 @@ def make_report(
 ) -> BuildReport:
     """Return the report of a finished build, in the order of the Dockerfile."""
     if not record.has_lines:
-        return BuildReport(record.image_id, (tag,), seconds, _steps_by_label(progress))
+        config = [i.text for i in dockerfile.instructions if i.keyword not in REPORTED]
+        return BuildReport(record.image_id, (tag,), seconds, (*_steps_by_label(progress), *config))
     steps = _steps_by_line(progress, dockerfile, record)
     stages = _stages_built(dockerfile, {step.line for step in steps}, target)
     reported = {step.line for step in steps if not step.instruction.startswith("ONBUILD ")}

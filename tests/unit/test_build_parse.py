@@ -168,6 +168,7 @@ def test_without_record_buildkit_names_are_used():
         ("[2/10]", "RUN a"),
         ("[10/10]", "COPY b c"),
     ]
+    assert report.config == ("ENV A=1", "CMD c")
 
 
 def failed(name: str, error: str, tail: str = "", output: bytes = b"") -> BuildFailed:
