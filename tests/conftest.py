@@ -89,7 +89,8 @@ def short_folder() -> Iterator[Path]:
 def second_engine(base: Path, store: str = "containerd") -> Iterator[PrivateEngine]:
     """Run a second daemon next to the suite's.
 
-    It does not change the packet filter: two daemons that do remove each other's rules.
+    It does not change the packet filter: two daemons that do remove each other's rules. As a user's
+    engine, it publishes ports on all addresses unless a command names one.
     """
     config = base / "daemon.json"
     config.write_text(json.dumps({"features": {"containerd-snapshotter": store == "containerd"}}))

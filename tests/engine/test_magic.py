@@ -227,7 +227,12 @@ def test_user_engine_uses_contexts_and_loopback(engine, cell, name, tmp_path, ca
     assert "--build-context not-available:1=" in capsys.readouterr().out
     cell(f"%docker run -d --init -p 5000 --name {name} {name}")
     assert "run here as: docker run" in capsys.readouterr().out
-    assert "127.0.0.1:" in engine.run("port", name).stdout
+    bound = engine.run("port", name).stdout
+    cell(f"%docker run -d --init -P --expose 7000 --name {name}-all {name}")
+    bound += engine.run("port", f"{name}-all").stdout
+    assert [line.partition(" -> ")[2].rpartition(":")[0] for line in bound.splitlines()] == [
+        "127.0.0.1"
+    ] * 2
     try:
         cell("%docker compose up -d")
         bound = engine.run("port", f"{name}-web-1").stdout.split()

@@ -40,9 +40,9 @@ LOOPBACK = (
 
 
 class PrivateEngine:
-    """The private engine that lives in one folder."""
+    """The private engine that lives in one folder; `daemon_args` are further options of dockerd."""
 
-    def __init__(self, base: Path | None = None, daemon_args: tuple[str, ...] = ()) -> None:
+    def __init__(self, base: Path | None = None, daemon_args: tuple[str, ...] = LOOPBACK) -> None:
         self.base = base or cache_dir() / "engine"
         self.daemon_args = daemon_args
         self.root = cache_dir() / "engine" / "root"
@@ -195,7 +195,7 @@ class PrivateEngine:
             "--bridge": self.network.bridge,
             "--group": os.getgid(),
         }
-        return ["dockerd", *_as_arguments(options), *LOOPBACK, *self.daemon_args]
+        return ["dockerd", *_as_arguments(options), *self.daemon_args]
 
     def _spawn(self, command: list[str], log: Path) -> subprocess.Popen[bytes]:
         """Start a daemon in the background; it outlives this process."""
