@@ -261,7 +261,6 @@ def test_published_ports_stay_on_loopback(engine: Engine, tmp_path: Path) -> Non
         up = engine.run(*compose, "up", "-d")
         assert up.returncode == 0, up.stderr
         ports |= published(engine, f"{name}-web-1", 3)
-        assert len(ports) == 12
         assert listening(ports) == {("127.0.0.1", port) for port in ports}
     finally:
         engine.run(*compose, "down")
