@@ -233,7 +233,7 @@ def test_published_ports_stay_on_loopback(engine: Engine, tmp_path: Path) -> Non
     ]
     networks = {f"{name}-v4": [], f"{name}-v6": ["--ipv6"]}
     try:
-        ports: set[int] = set()
+        ports: set[tuple[str, int]] = set()
         for network, flags in networks.items():
             assert engine.run("network", "create", *flags, network).returncode == 0
         for network in ("bridge", *networks):
@@ -268,20 +268,21 @@ def test_published_ports_stay_on_loopback(engine: Engine, tmp_path: Path) -> Non
         engine.run("network", "rm", *networks)
 
 
-def published(engine: Engine, container: str, count: int) -> set[int]:
-    """Return the host ports of a container, after checking that each is on 127.0.0.1."""
+def published(engine: Engine, container: str, count: int) -> set[tuple[str, int]]:
+    """Return a container's host ports with their protocol, after checking that each is on 127.0.0.1."""
     lines = engine.run("port", container).stdout.splitlines()
     assert len(lines) == count and all(" -> 127.0.0.1:" in line for line in lines), lines
-    return {int(line.rpartition(":")[2]) for line in lines}
+    return {(line.split("/")[1][:3], int(line.rpartition(":")[2])) for line in lines}
 
 
-def listening(ports: set[int]) -> set[tuple[str, int]]:
-    """Return the addresses on which this machine listens on these ports. Source: proc(5), net."""
+def listening(ports: set[tuple[str, int]]) -> set[tuple[str, tuple[str, int]]]:
+    """Return the addresses on which the machine listens at these ports. Source: proc(5), net."""
     addresses = set()
     for kind in ("tcp", "tcp6", "udp", "udp6"):
         for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
-            address, _, port = line.split()[1].partition(":")
-            if int(port, 16) in ports and line.split()[3] in ("0A", "07"):
+            address, _, number = line.split()[1].partition(":")
+            port = (kind[:3], int(number, 16))
+            if port in ports and line.split()[3] in ("0A", "07"):
                 plain = ".".join(str(byte) for byte in reversed(bytes.fromhex(address)))
-                addresses.add((plain if len(address) == 8 else address, int(port, 16)))
+                addresses.add((plain if len(address) == 8 else address, port))
     return addresses
