@@ -1,4 +1,4 @@
-"""The names that notebooks import, and `%load_ext helpers`.
+"""The names that notebooks import, and `%reload_ext helpers`.
 
 Python imports a name when it is first used, so that `python3 -m helpers` starts fast and without
 the environment. Editors and type checkers read the imports below as they are.
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     # All chapters
     from helpers.notebook.functions import clean_up as clean_up
     from helpers.exercises.widget import exercise as exercise
+    from helpers.notebook.files import open_app as open_app
+    from helpers.notebook.files import edit_file as edit_file
+    from helpers.notebook.http import fetch as fetch
 
     # 00 Start here
     from helpers.notebook.functions import doctor as doctor
@@ -71,9 +74,11 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
-    """Register the `%docker` magic and how each result is drawn, for `%load_ext helpers`."""
+    """Register the `%docker` magic and how each result is drawn, for `%reload_ext helpers`."""
     from helpers import magic
     from helpers.experiments import views
+    from helpers.notebook.files import remember_start
 
+    remember_start()
     magic.load(ipython)
     views.register(ipython)

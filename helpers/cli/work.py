@@ -43,7 +43,7 @@ def lay_out(source: Path = SOURCE, work: Path = WORK, reset: str | None = None) 
     kept = []
     for path in sorted(p for p in source.rglob("*") if p.is_file()):
         name = path.relative_to(source).as_posix()
-        if ".ipynb_checkpoints" in name or "__pycache__" in name:
+        if {".ipynb_checkpoints", "__pycache__", "scratch"} & set(path.relative_to(source).parts):
             continue
         target = work / "notebooks" / name
         if reset and name.startswith(reset) and target.is_file():

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-IMPORTS = "%load_ext helpers"
+IMPORTS = "%reload_ext helpers"
 MOST_LINES = 12
 
 
