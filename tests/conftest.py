@@ -19,6 +19,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.find import connect
 from helpers.engine.labels import OWNER_LABEL
 from helpers.engine.private import PrivateEngine, as_root
+from tests.network import forward
 
 # A shell that starts the suite in the background makes it, and its children, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -86,17 +87,19 @@ def short_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def second_engine(base: Path, store: str = "containerd") -> Iterator[PrivateEngine]:
+def second_engine(
+    base: Path, store: str = "containerd", *, packet_filter: bool = False
+) -> Iterator[PrivateEngine]:
     """Run a second daemon next to the suite's.
 
-    It does not change the packet filter: two daemons that do remove each other's rules. As a user's
-    engine, it publishes ports on all addresses unless a command names one.
+    It does not change the packet filter unless it has a network namespace of its own: two daemons
+    that do remove each other's rules. As a user's engine, it publishes ports on all addresses
+    unless a command names one.
     """
     config = base / "daemon.json"
     config.write_text(json.dumps({"features": {"containerd-snapshotter": store == "containerd"}}))
-    daemon = PrivateEngine(
-        base, daemon_args=("--config-file", str(config), "--iptables=false", "--ip6tables=false")
-    )
+    unfiltered = () if packet_filter else ("--iptables=false", "--ip6tables=false")
+    daemon = PrivateEngine(base, daemon_args=("--config-file", str(config), *unfiltered))
     daemon.install()
     try:
         daemon.launch()
@@ -123,25 +126,8 @@ def internet_access(daemon: PrivateEngine) -> Iterator[None]:
         capture_output=True,
         check=True,
     ).stdout
-    rules = (
-        ("nat", "POSTROUTING", "-s", address.split()[2], "!", "-o", bridge, "-j", "MASQUERADE"),
-        ("filter", "FORWARD", "-i", bridge, "-j", "ACCEPT"),
-        ("filter", "FORWARD", "-o", bridge, "-j", "ACCEPT"),
-    )
-
-    def write(verb: str) -> None:
-        for table, chain, *rule in rules:
-            subprocess.run(
-                [*as_root(env), "iptables", "-w", "-t", table, verb, chain, *rule],
-                env=env,
-                check=True,
-            )
-
-    write("--insert")
-    try:
+    with forward(bridge, address.split()[2], env):
         yield
-    finally:
-        write("--delete")
 
 
 @pytest.fixture
@@ -192,9 +178,14 @@ def fresh_user_engine(second_daemon: PrivateEngine, monkeypatch: pytest.MonkeyPa
     """Return the second engine as the user's, with a small foreign image `foreign:1` on it."""
     monkeypatch.setenv("DOCKER_HOST", second_daemon.host)
     engine = as_user_engine(second_daemon)
-    tar = second_daemon.base / "empty.tar"
+    import_foreign_image(engine, second_daemon.base)
+    return engine
+
+
+def import_foreign_image(engine: Engine, folder: Path) -> None:
+    """Make an empty image `foreign:1`, which is not the course's."""
+    tar = folder / "empty.tar"
     with tarfile.open(tar, "w"):
         pass
     imported = engine.run("import", str(tar), "foreign:1")
     assert imported.returncode == 0, imported.stderr
-    return engine

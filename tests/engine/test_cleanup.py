@@ -16,32 +16,10 @@ from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, name_taken, owner_id
 from helpers.engine.standin import STANDIN
 from helpers.paths import CHECKOUT
+from tests.inventory import inventory, make_set
 
 pytestmark = pytest.mark.engine
 both_stores = pytest.mark.parametrize("second_daemon", ["containerd", "classic"], indirect=True)
-
-
-def inventory(engine: Engine) -> dict[str, set[str]]:
-    client = engine.client
-    return {
-        "containers": {c.name for c in client.containers.list(all=True)},
-        "images": {t for i in client.images.list() for t in (*i.tags, i.id)},
-        "volumes": {v.name for v in client.volumes.list()},
-        "networks": {n.name for n in client.networks.list()},
-    }
-
-
-def make_set(engine: Engine, prefix: str, labels: dict[str, str]) -> None:
-    flags = [part for k, v in labels.items() for part in ("--label", f"{k}={v}")]
-    changes = [part for k, v in labels.items() for part in ("--change", f"LABEL {k}={v}")]
-    for args in (
-        ["volume", "create", *flags, f"{prefix}-volume"],
-        ["network", "create", *flags, f"{prefix}-network"],
-        ["create", "--name", f"{prefix}-container", *flags, "foreign:1", "true"],
-        ["commit", *changes, f"{prefix}-container", f"{prefix}-image:1"],
-    ):
-        completed = engine.run(*args)
-        assert completed.returncode == 0, completed.stderr
 
 
 @both_stores
@@ -62,48 +40,6 @@ def test_clean_removes_stand_in(fresh_user_engine: Engine) -> None:
     standin.ensure_base_image(fresh_user_engine)
     clean(fresh_user_engine, tools=False)
     assert STANDIN in inventory(fresh_user_engine)["images"]
-    clean(fresh_user_engine)
-    assert inventory(fresh_user_engine) == before
-
-
-def test_all_chapters_keep_user_engine(
-    fresh_user_engine: Engine, second_daemon_online: None
-) -> None:
-    """Compare the facts of every chapter on the containerd store too."""
-    make_set(fresh_user_engine, "foreign", {})
-    before = inventory(fresh_user_engine)
-    ready = standin.ensure_base_image(fresh_user_engine)
-    chapters = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
-    completed = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "--nbval",
-            "--nbval-current-env",
-            "--nbval-sanitize-with=tests/notebooks/sanitize.cfg",
-            "--nbval-cell-timeout=300",
-            "-p",
-            "no:cacheprovider",
-            *map(str, chapters),
-        ],
-        cwd=CHECKOUT,
-        env=fresh_user_engine.env,
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=900,
-        stdin=subprocess.DEVNULL,
-    )
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    after = inventory(fresh_user_engine)
-    for kind in ("containers", "volumes", "networks"):
-        assert after[kind] == before[kind]
-    added = {name for name in after["images"] - before["images"] if not name.startswith("sha256:")}
-    assert (STANDIN in added) is (ready == "stand-in")
-    assert all(name == STANDIN or name.startswith("dockercourse/") for name in added), added
-    assert before["images"] <= after["images"]
     clean(fresh_user_engine)
     assert inventory(fresh_user_engine) == before
 
