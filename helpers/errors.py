@@ -1,6 +1,31 @@
-"""Errors with a message for the student: what happened, and what to do next."""
+"""Every error of the course, in one tree, with the exit code it gives a command.
+
+Exception
+└── CourseError                 2   the machine lacks something, or a wrong argument
+    ├── EngineUnavailable       2   there is no engine that the course can use
+    ├── NotResolvable           2   apt can't install these packages together
+    ├── RungMissing             2   this machine can't start a rung of the ladder
+    ├── GuestNotReady           1   a virtual machine did not start in time
+    ├── BuildFailed             1   a Dockerfile can't be built
+    ├── DockerCommandFailed     1   a docker command exited with a code other than 0
+    └── Stopped               130   Ctrl-C or the stop button
+        └── DockerCommandStopped
+
+`bootstrap.SetupError` is outside the tree, because bootstrap imports nothing of the course.
+"""
 
 from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command of the course ended."""
+
+    SUCCESS = 0
+    FAILED = 1  # a chapter, a test or an answer
+    CANNOT_RUN = 2  # the machine lacks something, or the command was mistyped (as in argparse)
+    STOPPED = 130  # 128 + SIGINT, as a shell reports Ctrl-C
 
 
 class CourseError(Exception):
@@ -10,7 +35,7 @@ class CourseError(Exception):
     calls `_render_traceback_` and shows the message instead of a stack trace.
     """
 
-    exit_code = 2
+    exit_code = ExitCode.CANNOT_RUN
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -30,3 +55,57 @@ class EngineUnavailable(CourseError):
 
 class NotResolvable(CourseError):
     """apt can't install these packages together on this system."""
+
+
+class RungMissing(CourseError):
+    """A rung of the ladder from process to virtual machine can't be started on this machine."""
+
+
+class GuestNotReady(CourseError):
+    """A guest that ended, or was not ready in time; `phase` is the last phase it reached."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, hint: str, phase: str) -> None:
+        super().__init__(message, hint)
+        self.phase = phase
+
+
+class BuildFailed(CourseError):
+    """A failed build: the message, what to do, the Dockerfile's line, and the last output."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(
+        self,
+        message: str,
+        hint: str,
+        line: int | None = None,
+        instruction: str = "",
+        output: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint)
+        self.line, self.instruction, self.output = line, instruction, output
+
+
+class DockerCommandFailed(CourseError):
+    """A docker command exited with `docker_code`, which is not 0."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, line: str, docker_code: int, *, printed: bool) -> None:
+        super().__init__(
+            f"docker failed with exit code {docker_code}: {line}",
+            "See its output above." if printed else "It printed no error message.",
+        )
+        self.docker_code = docker_code
+
+
+class Stopped(CourseError):
+    """The user pressed Ctrl-C or the notebook's stop button."""
+
+    exit_code = ExitCode.STOPPED
+
+
+class DockerCommandStopped(Stopped):
+    """A docker command was stopped by Ctrl-C or the stop button."""

@@ -1,4 +1,3 @@
 """One BuildKit build: run it, report each step, and explain a failure."""
 
-from helpers.build.failure import BuildFailed as BuildFailed
 from helpers.build.run import build_image as build_image

@@ -9,7 +9,7 @@ import re
 
 from helpers.build.dockerfile import shorten
 from helpers.build.progress import BuildProgress
-from helpers.errors import CourseError
+from helpers.errors import BuildFailed
 
 OUTPUT_LINES = 10
 _SOURCE = re.compile(r"^\s*(\d+) \| >>> (.*)$")
@@ -116,21 +116,6 @@ _OUTPUT_HINTS = (
     (r"\S", "Its last output is shown here. Try the command by itself in a container."),
     ("", "It printed nothing. Try the command by itself in a container."),
 )
-
-
-class BuildFailed(CourseError):
-    """A failed build: the message, what to do, the Dockerfile's line, and the last output."""
-
-    def __init__(
-        self,
-        message: str,
-        hint: str,
-        line: int | None = None,
-        instruction: str = "",
-        output: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message, hint)
-        self.line, self.instruction, self.output = line, instruction, output
 
 
 def explain(progress: BuildProgress, file_name: str, *, engine_answers: bool = True) -> BuildFailed:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from helpers.build.dockerfile import parse, shorten
-from helpers.build.failure import ENGINE_STOPPED, NO_STAGE, BuildFailed, explain
+from helpers.build.failure import ENGINE_STOPPED, NO_STAGE, explain
 from helpers.build.progress import BuildProgress, read_messages
 from helpers.build.provenance import read_record
 from helpers.build.report import make_report
@@ -22,7 +22,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.find import connect
 from helpers.engine.labels import labels
 from helpers.engine.standin import named_contexts
-from helpers.errors import CourseError
+from helpers.errors import BuildFailed, CourseError
 from helpers.process import stop_group
 
 # Older engines crash on a Dockerfile that holds only ARG, with all their containers.

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from helpers.errors import CourseError
-from helpers.magic.execute import DockerCommandFailed, DockerCommandStopped, judge, run, run_all
+from helpers.errors import CourseError, DockerCommandStopped
+from helpers.magic.execute import judge, run, run_all
 from helpers.magic.parse import magic_options, plan, plans
 from helpers.magic.words import split_commands
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["DockerCommandFailed", "DockerCommandStopped", "DockerMagic", "load"]
+__all__ = ["DockerMagic", "load"]
 
 
 @magics_class

@@ -18,27 +18,12 @@ from helpers import process
 from helpers.engine import probe
 from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, labels, name_taken
-from helpers.errors import CourseError
+from helpers.errors import CourseError, DockerCommandFailed, DockerCommandStopped
 from helpers.magic.child import Ended, stream
 from helpers.magic.parse import Compose, Options, Plan
 
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _noticed = False
-
-
-class DockerCommandFailed(CourseError):
-    """A docker command exited with a code other than 0."""
-
-    def __init__(self, line: str, exit_code: int, *, printed: bool) -> None:
-        super().__init__(
-            f"docker failed with exit code {exit_code}: {line}",
-            "See its output above." if printed else "It printed no error message.",
-        )
-        self.exit_code = exit_code
-
-
-class DockerCommandStopped(CourseError):
-    """A docker command was stopped by Ctrl-C or the stop button."""
 
 
 # --- several commands, and the verdict
@@ -56,7 +41,7 @@ def run_all(plans: list[Plan], options: Options, engine: Engine) -> None:
     except DockerCommandFailed as failure:
         if not options.fails:
             raise
-        _note(f"failed with exit code {failure.exit_code}, as expected")
+        _note(f"failed with exit code {failure.docker_code}, as expected")
     else:
         if options.fails:
             raise CourseError(

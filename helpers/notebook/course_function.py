@@ -11,16 +11,12 @@ from typing import ParamSpec, TypeVar
 from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
-from helpers.errors import CourseError, EngineUnavailable
+from helpers.errors import CourseError, EngineUnavailable, Stopped
 from helpers.notebook.progress_bar import show_progress
 
 HIDDEN = ("on_progress", "engine")
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Stopped(CourseError):
-    """The user pressed Ctrl-C or the notebook's stop button."""
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers.errors import CourseError
+from helpers.errors import CourseError, GuestNotReady
 from helpers.paths import cache_dir
 from helpers.vm import guests
-from helpers.vm.machine import USER_SPACE, GuestNotReady, Where, boot, choose_place
+from helpers.vm.machine import USER_SPACE, Where, boot, choose_place
 from helpers.vm.qemu import TCG
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from helpers.engine.labels import labels
-from helpers.errors import CourseError
+from helpers.errors import CourseError, GuestNotReady
 from helpers.vm import answers, guests, qemu
 
 if TYPE_CHECKING:
@@ -49,14 +49,6 @@ MARKS = {
 LONGEST_MARK = 32
 LIFE_SECONDS = 600
 INSIDE_PORT = 8080
-
-
-class GuestNotReady(CourseError):
-    """A guest that ended, or was not ready in time; `phase` is the last phase it reached."""
-
-    def __init__(self, message: str, hint: str, phase: str) -> None:
-        super().__init__(message, hint)
-        self.phase = phase
 
 
 class Console:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from helpers.build import BuildFailed, build_image
+from helpers.build import build_image
 from helpers.build.result import BuildReport
 from helpers.engine import standin
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 from helpers.engine.private import PrivateEngine
-from helpers.errors import CourseError
+from helpers.errors import BuildFailed, CourseError
 from tests.engine.record_builds import target_of
 
 pytestmark = pytest.mark.engine

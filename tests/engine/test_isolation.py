@@ -129,7 +129,7 @@ def test_missing_rung_says_why(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
 
 
 def no_runtime() -> str:
-    from helpers.experiments.ladder.measure import RungMissing
+    from helpers.errors import RungMissing
 
     raise RungMissing("there is no runc command on this machine")
 

@@ -15,8 +15,8 @@ import helpers.engine.find
 from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, owner_id
 from helpers.engine.standin import image_for
-from helpers.errors import CourseError
-from helpers.magic import DockerCommandFailed, DockerCommandStopped, load
+from helpers.errors import CourseError, DockerCommandFailed, DockerCommandStopped
+from helpers.magic import load
 from helpers.process import wait_until
 
 pytestmark = pytest.mark.engine
@@ -96,7 +96,7 @@ def test_failure_shows_output_without_traceback(shell, cell, name, capsys):
             f"%docker run --rm --name {name} {BASE} "
             "sh -c 'echo out; sleep 0.3; echo err >&2; exit 7'"
         )
-    assert caught.value.exit_code == 7
+    assert caught.value.docker_code == 7
     assert "out\nerr\n" in capsys.readouterr().out
 
 

@@ -16,13 +16,13 @@ import pytest
 
 from helpers import process
 from helpers.engine.engine import Engine
-from helpers.errors import CourseError
+from helpers.errors import CourseError, GuestNotReady
 from helpers.experiments.startup.measure import compare_startup
 from helpers.experiments.startup.result import CONTAINER, FULL_VM, MINIMAL_VM
 from helpers.paths import CHECKOUT, cache_dir
 from helpers.setup import packages
 from helpers.vm import accelerator, guests
-from helpers.vm.machine import ANSWER, KERNEL, PHASES, PROCESS, GuestNotReady, boot
+from helpers.vm.machine import ANSWER, KERNEL, PHASES, PROCESS, boot
 
 pytestmark = pytest.mark.engine
 

@@ -11,12 +11,13 @@ import ipywidgets
 import pytest
 
 from helpers.build.dockerfile import parse, shorten
-from helpers.build.failure import BuildFailed, explain
+from helpers.build.failure import explain
 from helpers.build.progress import BuildProgress, read_messages
 from helpers.build.provenance import BuildRecord
 from helpers.build.report import make_report
 from helpers.build.result import BuildReport, BuildStep
 from helpers.build.view import RENDERERS
+from helpers.errors import BuildFailed
 from helpers.notebook.progress_bar import show_progress
 from helpers.tables import human_size
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from helpers.errors import CourseError
+from helpers.errors import CourseError, RungMissing
 from helpers.experiments.footprint import view as show_footprint
 from helpers.experiments.footprint.measure import check_counts, memory_in_use, resident_here
 from helpers.experiments.footprint.result import Density, Footprint, FootprintComparison
@@ -26,7 +26,7 @@ from helpers.experiments.isolation.result import (
 )
 from helpers.experiments.ladder import result as rungs
 from helpers.experiments.ladder import view as show_ladder
-from helpers.experiments.ladder.measure import RungMissing, time_to_first_line
+from helpers.experiments.ladder.measure import time_to_first_line
 from helpers.experiments.ladder.result import Ladder, Rung
 from helpers.experiments.startup import view as show_startup
 from helpers.experiments.startup.measure import compare_startup, drop_incomplete_round, plan_starts

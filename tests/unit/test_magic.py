@@ -8,9 +8,9 @@ import pytest
 
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
-from helpers.errors import CourseError
+from helpers.errors import CourseError, DockerCommandFailed
 from helpers.magic import child
-from helpers.magic.execute import DockerCommandFailed, judge
+from helpers.magic.execute import judge
 from helpers.magic.parse import Options, magic_options, plan, plans
 from helpers.magic.words import split_commands
 

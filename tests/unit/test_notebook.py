@@ -14,9 +14,9 @@ from docker.errors import APIError, DockerException
 from requests.exceptions import ReadTimeout
 
 import helpers
-from helpers.errors import CourseError, EngineUnavailable
+from helpers.errors import CourseError, EngineUnavailable, Stopped
 from helpers.notebook import course_function as module
-from helpers.notebook.course_function import Stopped, course_function
+from helpers.notebook.course_function import course_function
 
 FUNCTIONS = [name for name in helpers.__all__ if name != "load_ipython_extension"]
 

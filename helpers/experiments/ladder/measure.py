@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from helpers.engine.find import connect
 from helpers.engine.private import PrivateEngine
-from helpers.errors import CourseError
+from helpers.errors import CourseError, RungMissing
 from helpers.experiments.ladder.result import (
     ENGINE,
     FULL,
@@ -55,10 +55,6 @@ HOW = {
     MINIMAL: "QEMU, a kernel, BusyBox",
     FULL: "QEMU, Debian with systemd",
 }
-
-
-class RungMissing(Exception):
-    """A rung cannot run on this machine; the message is the reason."""
 
 
 def measure_ladder(
