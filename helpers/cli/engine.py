@@ -1,62 +1,69 @@
-"""`engine start|stop|status|env`: keep the private engine up between commands."""
+"""`engine`: keep the private engine running between commands."""
 
 from __future__ import annotations
 
+import argparse
 import shlex
 
 from helpers.cli.ready import ready_engine
 from helpers.engine import find
 from helpers.engine.private import STANDING, PrivateEngine
+from helpers.errors import ExitCode
 
 
-def run_action(action: str) -> int:
-    """Do one of start, stop, status, env; return the exit code."""
-    return {"start": _start, "stop": _stop, "status": _status, "env": _env}[action]()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb and its actions."""
+    parser.description = (
+        "Keep the private engine running while you work in a terminal. start: keep it running "
+        "after this command. stop: stop it. status: show which engine is running. env: print the "
+        "settings with which your shell uses the same engine."
+    )
+    parser.epilog = 'To use the settings: eval "$(python3 -m helpers engine env)"'
+    parser.add_argument("action", choices=ACTIONS)
 
 
-def _start() -> int:
+def run(args: argparse.Namespace) -> int:
+    """Run one action and print its result."""
+    print(ACTIONS[args.action]())
+    return ExitCode.SUCCESS
+
+
+def _start() -> str:
     if user := find.find_user_engine():
-        print(f"your engine is used: version {user.version} at {user.host}; nothing to start")
-        return 0
+        return f"Your own engine is running: version {user.version} at {user.host}."
     engine = ready_engine()
     PrivateEngine().leases.take(STANDING)
-    print(
-        f"the private engine {engine.version} runs until you type: python3 -m helpers engine stop"
+    return (
+        f"The private engine {engine.version} is running. "
+        "To stop it: python3 -m helpers engine stop"
     )
-    return 0
 
 
-def _stop() -> int:
+def _stop() -> str:
     others = PrivateEngine().stop()
-    print(
-        f"still in use by {len(others)} other command(s); stops after them" if others else "stopped"
-    )
-    return 0
+    if others:
+        return f"Other commands still use the private engine ({len(others)}). It stops after them."
+    return "The private engine is stopped."
 
 
-def _status() -> int:
+def _status() -> str:
     private = PrivateEngine()
     if user := find.find_user_engine():
-        print(f"user engine {user.version} at {user.host}")
-    elif answer := private.answer():
-        print(
-            f"private engine {answer.version} at {private.host}, "
-            f"used by {len(private.leases.held())}"
-        )
-    else:
-        print("no engine is running; `python3 -m helpers lab` starts the private one")
-    return 0
+        return f"user engine {user.version} at {user.host}"
+    if answer := private.answer():
+        users = len(private.leases.held())
+        return f"private engine {answer.version} at {private.host}, used by {users} command(s)"
+    return "No engine is running. To start the private one: python3 -m helpers engine start"
 
 
-def _env() -> int:
+def _env() -> str:
     engine = find.find_user_engine() or PrivateEngine().engine("")
-    if not engine.has_course_client:
-        print(f"export DOCKER_HOST={shlex.quote(engine.host)}")
-        return 0
-    config = engine.extra_env["DOCKER_CONFIG"]
-    tools = shlex.quote(engine.extra_env["PATH"].split(":")[0])
-    print(
-        f"export DOCKER_HOST={shlex.quote(engine.host)}\n"
-        f"export DOCKER_CONFIG={shlex.quote(config)}\nexport PATH={tools}:$PATH"
-    )
-    return 0
+    settings = f"export DOCKER_HOST={shlex.quote(engine.host)}"
+    if engine.has_course_client:
+        config, tools = engine.extra_env["DOCKER_CONFIG"], engine.extra_env["PATH"].split(":")[0]
+        settings += f"\nexport DOCKER_CONFIG={shlex.quote(config)}"
+        settings += f"\nexport PATH={shlex.quote(tools)}:$PATH"
+    return settings
+
+
+ACTIONS = {"start": _start, "stop": _stop, "status": _status, "env": _env}

@@ -1,26 +1,33 @@
-"""`grade`: grade the answer in a JSON file, print the verdict, return the exit code."""
+"""`grade`: grade the answer in a JSON file."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
 
-from helpers.errors import CourseError
+from helpers.errors import CourseError, ExitCode
 from helpers.exercises import grade
 
-PASSED, NOT_PASSED, NOT_CHECKED = 0, 1, 2
+EXIT_CODES = {True: ExitCode.SUCCESS, False: ExitCode.FAILED, None: ExitCode.CANNOT_RUN}
 
 
-def grade_file(task_id: str, path: str | Path) -> int:
-    """Grade a JSON file and print the verdict; return 0 passed, 1 not passed or 2 not checked."""
-    try:
-        verdict = grade(task_id, read_json(Path(path)), on_progress=say)
-    except CourseError as error:
-        print(error, file=sys.stderr)
-        return NOT_CHECKED
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb."""
+    parser.description = (
+        "Grade an exercise. The exit code is 0 if the answer is right, 1 if it is wrong, and 2 if "
+        "it could not be checked."
+    )
+    parser.add_argument("task_id", metavar="TASK_ID", help="for example 04-predict-the-cache")
+    parser.add_argument("file", metavar="FILE", type=Path, help="your answer, as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Grade the file and print the verdict."""
+    verdict = grade(args.task_id, read_json(args.file), on_progress=show_progress)
     print(verdict.text())
-    return {True: PASSED, False: NOT_PASSED, None: NOT_CHECKED}[verdict.passed]
+    return EXIT_CODES[verdict.passed]
 
 
 def read_json(path: Path) -> object:
@@ -38,7 +45,7 @@ def read_json(path: Path) -> object:
         ) from error
 
 
-def say(line: str) -> None:
-    """Print progress if run in a terminal: only the start of each build."""
+def show_progress(line: str) -> None:
+    """Print the start of each build if run in a terminal; the lines of its steps have a colon more."""
     if sys.stderr.isatty() and line.count(":") == 1:
         print(line, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import secrets
 import signal
@@ -16,7 +17,7 @@ import requests
 from helpers.cli import work
 from helpers.cli.ready import ready_engine
 from helpers.engine.engine import Engine
-from helpers.errors import CourseError
+from helpers.errors import CourseError, ExitCode
 from helpers.paths import cache_dir
 from helpers.process import is_port_free, stop_group, wait_until
 from helpers.setup.console import say, step
@@ -27,26 +28,43 @@ START_SECONDS = 60
 STOP_STEPS = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
 
 
-def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
-    """Serve the chapters until Ctrl-C; return the exit code."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb and its options."""
+    parser.description = (
+        "Set up what is missing and open JupyterLab on this machine. Ctrl-C stops JupyterLab and "
+        "everything it started."
+    )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="print the address without opening a browser"
+    )
+    parser.add_argument(
+        "--port", type=int, help="port to use (default: 8888, or the next free one)"
+    )
+    parser.add_argument(
+        "--reset",
+        metavar="CHAPTER",
+        help="restore one chapter first; your version is kept under another name",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve the chapters until Ctrl-C."""
     began = time.monotonic()
-    if reset:
-        work.chapter_path(reset)
-    port = _choose_port(port)
+    if args.reset:  # report a mistyped name before anything is started
+        work.chapter_path(args.reset)
+    port = choose_port(args.port)
     engine = ready_engine()
-    work.WORK.mkdir(exist_ok=True)
-    for line in work.lay_out(reset=reset):
+    for line in work.lay_out(reset=args.reset):
         say(f"  !  {line}")
     token = secrets.token_hex(24)
     if os.geteuid() == 0:
-        say("  !  running as root: JupyterLab starts with --allow-root")
+        say("  !  You are root: JupyterLab starts with --allow-root.")
     log_file = cache_dir() / "lab.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    env = session_env(engine, token)
     with log_file.open("wb") as log:
         server = subprocess.Popen(
             command(work.WORK, port),
-            env=env,
+            env=session_env(engine, token),
             cwd=work.WORK,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -57,15 +75,15 @@ def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
         with step("starting JupyterLab"):
             wait_until_served(server, port, token)
         address = f"http://127.0.0.1:{port}/lab/tree/notebooks/00_start_here.ipynb?token={token}"
-        say(f"ready after {time.monotonic() - began:.1f} s. Ctrl-C stops it.")
+        say(f"Ready after {time.monotonic() - began:.1f} s. Press Ctrl-C to stop.")
         print(address, flush=True)
-        if browser:
+        if not args.no_browser:
             webbrowser.open(address)
         server.wait()
         raise CourseError("JupyterLab exited unexpectedly.", f"See its log: {log_file}")
     except KeyboardInterrupt:
         say("stopping JupyterLab")
-        return 0
+        return ExitCode.SUCCESS
     finally:
         with uninterrupted():
             stop_group(server, STOP_STEPS)
@@ -73,17 +91,24 @@ def lab(*, browser: bool, port: int | None, reset: str | None) -> int:
 
 def session_env(engine: Engine, token: str) -> dict[str, str]:
     """Return the environment of notebooks and terminals: the engine, the course's Python first."""
-    tools = Path(sys.executable).parent
-    path = f"{tools}{os.pathsep}{engine.env.get('PATH', '')}"
-    first = os.pathsep.join(
-        [str(tools), *([str(Path(engine.docker).parent)] if engine.has_course_client else [])]
-    )
-    return {**engine.env, "JUPYTER_TOKEN": token, "PATH": path, "COURSE_PATH": first}
+    tools = str(Path(sys.executable).parent)
+    first = [tools, str(Path(engine.docker).parent)] if engine.has_course_client else [tools]
+    return {
+        **engine.env,
+        "JUPYTER_TOKEN": token,
+        "PATH": f"{tools}:{engine.env.get('PATH', '')}",
+        "COURSE_PATH": ":".join(first),
+    }
 
 
 def command(root: Path, port: int) -> list[str]:
     """Return the command that serves JupyterLab from `root`; JUPYTER_TOKEN holds the token."""
-    line = [
+    # Terminals run no login shell, and the course's folders come after the user's settings: either
+    # could put another docker or python first.
+    rc = root / ".terminal.bashrc"
+    rc.write_text('[ -f ~/.bashrc ] && . ~/.bashrc\nPATH="$COURSE_PATH:$PATH"\n')
+    shell = ["bash", "--rcfile", str(rc)]
+    return [
         sys.executable,
         "-m",
         "jupyterlab",
@@ -93,19 +118,13 @@ def command(root: Path, port: int) -> list[str]:
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
         "--LabApp.extension_manager=readonly",
+        f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}",
+        *(["--allow-root"] if os.geteuid() == 0 else []),
     ]
-    # Terminals run no login shell, and the course's folders come after the user's settings: either
-    # could put another docker or python first.
-    rc = root / ".terminal.bashrc"
-    rc.write_text('[ -f ~/.bashrc ] && . ~/.bashrc\nPATH="$COURSE_PATH:$PATH"\n')
-    shell = ["bash", "--rcfile", str(rc)]
-    line.append(f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}")
-    if os.geteuid() == 0:
-        line.append("--allow-root")
-    return line
 
 
-def _choose_port(requested: int | None) -> int:
+def choose_port(requested: int | None) -> int:
+    """Return the requested port, or else the first free one. Raises CourseError if there is none."""
     if requested is not None:
         if not 0 < requested < 65_536:
             raise CourseError(f"Invalid port {requested}.", "Use a number between 1024 and 65535.")
@@ -117,7 +136,7 @@ def _choose_port(requested: int | None) -> int:
     for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
         if is_port_free(port):
             if port != FIRST_PORT:
-                say(f"  !  port {FIRST_PORT} is already in use; using {port}")
+                say(f"  !  Port {FIRST_PORT} is already in use, using {port}.")
             return port
     raise CourseError(
         f"Ports {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1} are all in use.",

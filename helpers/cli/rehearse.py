@@ -1,4 +1,4 @@
-"""`rehearse`: execute chapters as a class would see them, each in a separate process.
+"""`rehearse`: run chapters as a class would see them, each in a separate process.
 
 Shows the time of each chapter, and the cell and message of a failure. A chapter that fails or is
 stopped leaves nothing on the engine.
@@ -6,12 +6,12 @@ stopped leaves nothing on the engine.
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ from requests.exceptions import RequestException
 
 from helpers import process
 from helpers.cli import work
+from helpers.cli.ready import ready_engine
 from helpers.engine import cleanup
 from helpers.engine.engine import Engine
+from helpers.errors import ExitCode
 from helpers.paths import CHECKOUT, cache_dir
 from helpers.setup.console import say
 
@@ -30,18 +32,33 @@ COMMAND = (sys.executable, "-m", "helpers.cli.chapter")
 STOP_SECONDS = 20  # a stopped cell gets 15 to clean up, then its kernel is terminated
 
 
-def rehearse(prefixes: Sequence[str], *, save: bool, engine: Engine) -> int:
-    """Execute the chapters whose names start with `prefixes`, or all; return the exit code."""
-    chapters = [work.chapter_path(prefix) for prefix in prefixes] or sorted(
-        work.SOURCE.glob("*.ipynb")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb and its options."""
+    parser.description = (
+        "Run chapters as a class would see them, and show how long each takes. If one fails, its "
+        "cell and error message are shown and the exit code is 1."
     )
-    failed = 0
-    for path in chapters:
-        failed += not _rehearse_chapter(path, save, engine)
-    return 1 if failed else 0
+    parser.add_argument(
+        "chapters",
+        nargs="*",
+        metavar="CHAPTER",
+        help="the start of a chapter's name, for example 04 (default: all)",
+    )
+    parser.add_argument(
+        "--save", action="store_true", help="save the outputs in the tracked notebooks"
+    )
 
 
-def _rehearse_chapter(path: Path, save: bool, engine: Engine) -> bool:
+def run(args: argparse.Namespace) -> int:
+    """Run the chapters one after the other."""
+    # A mistyped name is reported before anything is started.
+    chapters = [work.chapter_path(prefix) for prefix in args.chapters]
+    engine = ready_engine()
+    results = [_rehearse(path, args.save, engine) for path in chapters or work.all_chapters()]
+    return ExitCode.SUCCESS if all(results) else ExitCode.FAILED
+
+
+def _rehearse(path: Path, save: bool, engine: Engine) -> bool:
     began = time.monotonic()
     log_file = cache_dir() / "rehearse.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)

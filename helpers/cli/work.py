@@ -19,12 +19,17 @@ SOURCE = CHECKOUT / "notebooks"
 WORK = CHECKOUT / "work"
 
 
+def all_chapters() -> list[Path]:
+    """Return the tracked notebooks, in order."""
+    return sorted(SOURCE.glob("*.ipynb"))
+
+
 def chapter_path(prefix: str) -> Path:
     """Return the tracked notebook whose name starts with `prefix`.
 
     Raises CourseError unless there is exactly one.
     """
-    paths = sorted(SOURCE.glob("*.ipynb"))
+    paths = all_chapters()
     matching = [path for path in paths if path.name.startswith(prefix)]
     if len(matching) == 1:
         return matching[0]
@@ -36,6 +41,7 @@ def chapter_path(prefix: str) -> Path:
 
 def lay_out(source: Path = SOURCE, work: Path = WORK, reset: str | None = None) -> list[str]:
     """Update `work/notebooks`; return a line for each changed file that has a newer version."""
+    work.mkdir(exist_ok=True)
     record_file = work / ".delivered.json"
     delivered: dict[str, str] = {}
     if record_file.is_file():

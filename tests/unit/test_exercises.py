@@ -9,7 +9,7 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
-from helpers.cli import grade as cli
+from helpers.cli import main
 from helpers.errors import CourseError, EngineUnavailable
 from helpers.exercises import grade, predict_cache, tasks
 from helpers.exercises.predict_cache import TASK_ID, list_steps
@@ -218,17 +218,17 @@ def test_failed_measurement_is_nobodys_mistake(
 def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "answer.json"
     file.write_text(json.dumps(right()))
-    assert cli.grade_file(TASK_ID, file) == 0
+    assert main(["grade", TASK_ID, str(file)]) == 0
     wrong = copy.deepcopy(right())
     wrong[COPY_FIRST][INSTALL] = "cached"
     file.write_text(json.dumps(wrong))
-    assert cli.grade_file(TASK_ID, file) == 1
+    assert main(["grade", TASK_ID, str(file)]) == 1
     assert "6 of 7 right" in capsys.readouterr().out
     file.write_text("{")
-    assert cli.grade_file(TASK_ID, file) == 2
-    assert cli.grade_file(TASK_ID, tmp_path / "none.json") == 2
+    assert main(["grade", TASK_ID, str(file)]) == 2
+    assert main(["grade", TASK_ID, str(tmp_path / "none.json")]) == 2
     file.write_bytes(b"\xff\xfe\x00")
-    assert cli.grade_file(TASK_ID, file) == 2
+    assert main(["grade", TASK_ID, str(file)]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 

@@ -259,21 +259,21 @@ def test_taken_port_is_one_message() -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         with pytest.raises(CourseError, match="already in use"):
-            lab._choose_port(holder.getsockname()[1])
+            lab.choose_port(holder.getsockname()[1])
 
 
 @pytest.mark.parametrize("port", [0, -1, 65_536])
 def test_invalid_port_is_one_message(port: int) -> None:
     with pytest.raises(CourseError, match="Invalid port"):
-        lab._choose_port(port)
+        lab.choose_port(port)
 
 
 def test_next_free_port_is_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(lab, "is_port_free", lambda port: port != 8888)
-    assert lab._choose_port(None) == 8889
-    assert "8888 is already in use; using 8889" in capsys.readouterr().err
+    assert lab.choose_port(None) == 8889
+    assert "8888 is already in use, using 8889." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["lab", "test", "doctor", "clean", "rehearse", "engine", "grade"])
@@ -299,7 +299,8 @@ def test_unknown_chapter_is_one_message(
     def started() -> None:
         raise AssertionError("an engine was started first")
 
-    monkeypatch.setattr("helpers.cli.ready.ready_engine", started)
+    for verb in ("lab", "rehearse"):
+        monkeypatch.setattr(f"helpers.cli.{verb}.ready_engine", started)
     assert main(line.split()) == 2
     message = capsys.readouterr().err
     assert "No chapter starts with '99'" in message

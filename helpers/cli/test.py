@@ -1,66 +1,77 @@
-"""`test`: prepare everything, including Chromium, and run pytest on tests and notebooks."""
+"""`test`: set up everything, including Chromium, and run pytest on tests and notebooks."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from helpers.cli.ready import ready_engine
-from helpers.errors import CourseError
+from helpers.errors import CourseError, ExitCode
 from helpers.paths import CHECKOUT, cache_dir
 from helpers.setup import packages
 from helpers.setup.console import say, step
 
 CELL_SECONDS = 300
 USUAL_MINUTES = "15 to 20"
-PASSED, FAILED, NOT_RUN = 0, 1, 2
 
 
-def run_quick(pytest_args: Sequence[str]) -> int:
-    """Run the tests that need no engine and no browser; return 0, 1 or 2 as `run_suite` does."""
-    command = [sys.executable, "-m", "pytest", "-q", "tests/unit", *pytest_args]
-    code = subprocess.run(command, cwd=CHECKOUT, check=False).returncode
-    return code if code in (PASSED, FAILED) else NOT_RUN
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb and its options."""
+    parser.description = (
+        "Set up what is missing and run the test suite. Arguments after -- go to pytest, for "
+        "example: test -- -k caching"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="only the tests without engine and browser (20 s)"
+    )
+    parser.add_argument("pytest_args", nargs="*", metavar="-- PYTEST_ARG", help="for pytest")
 
 
-def run_suite(pytest_args: Sequence[str]) -> int:
-    """Run the suite with pytest's arguments; return 0 (passed), 1 (failed) or 2 (could not run)."""
+def run(args: argparse.Namespace) -> int:
+    """Run pytest."""
+    if args.quick:
+        return run_pytest(["-q", "tests/unit", *args.pytest_args])
+    return run_suite(args.pytest_args)
+
+
+def run_pytest(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> ExitCode:
+    """Run pytest; return whether the tests passed, failed or could not run."""
+    command = [sys.executable, "-m", "pytest", *arguments]
+    code = subprocess.run(command, cwd=CHECKOUT, env=env, check=False).returncode
+    # pytest has further codes, such as 4 for a usage error and 5 for no tests.
+    return ExitCode(code) if code in (ExitCode.SUCCESS, ExitCode.FAILED) else ExitCode.CANNOT_RUN
+
+
+def run_suite(pytest_args: Sequence[str]) -> ExitCode:
+    """Run the tests and notebooks on an engine, with pytest's arguments."""
     if not pytest_args:
-        say(f"The suite usually takes {USUAL_MINUTES} minutes. Without engine: test --quick")
+        say(f"The suite usually takes {USUAL_MINUTES} minutes. Without an engine: test --quick")
     engine = ready_engine()
     artifacts = Path(os.environ.get("COURSE_ARTIFACTS") or cache_dir() / "artifacts")
     artifacts.mkdir(parents=True, exist_ok=True)
     env = {**engine.env, "COURSE_CHROMIUM": chromium(), "COURSE_ARTIFACTS": str(artifacts)}
-    paths = (
-        []
-        if any(Path(arg.partition("::")[0]).exists() for arg in pytest_args)
-        else ["tests", "notebooks"]
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
+    has_path = any(Path(arg.partition("::")[0]).exists() for arg in pytest_args)
+    arguments = [
         "--nbval",
         "--nbval-current-env",
         "--nbval-sanitize-with=tests/notebooks/sanitize.cfg",
         f"--nbval-cell-timeout={CELL_SECONDS}",
         f"--junitxml={artifacts / 'junit.xml'}",
-        *paths,
+        *([] if has_path else ["tests", "notebooks"]),
         *pytest_args,
     ]
-    code = subprocess.run(command, cwd=CHECKOUT, env=env, check=False).returncode
+    code = run_pytest(arguments, env)
     log = cache_dir() / "engine" / "dockerd.log"
-    if code == FAILED and engine.kind == "private" and log.is_file():
-        say(
-            "end of the engine's log:\n"
-            + "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        )
-    say(f"artifacts: {artifacts}")
-    return code if code in (PASSED, FAILED) else NOT_RUN
+    if code == ExitCode.FAILED and engine.kind == "private" and log.is_file():
+        end = log.read_text(errors="replace").splitlines()[-15:]
+        say("\n".join(["The end of the engine's log:", *end]))
+    say(f"Artifacts: {artifacts}")
+    return code
 
 
 def chromium() -> str:
