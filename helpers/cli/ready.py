@@ -1,21 +1,29 @@
-"""Make ready what a chapter or a test needs: an engine with the base image on it."""
+"""Provide what a chapter or a test needs: an engine with the base image on it."""
 
 from __future__ import annotations
 
+import os
 import sys
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import requests
 
 from helpers.engine import find, standin
 from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine
-from helpers.errors import EngineUnavailable
+from helpers.errors import CourseError, EngineUnavailable
 from helpers.setup.console import say, step
 
 
 def ready_engine() -> Engine:
     """Return an engine that has the base image; start and build what is missing."""
-    _ask_before_first_use()
-    engine = find.connect()
+    private = PrivateEngine()
+    if private.root.is_dir() or private.unavailable_reason() or find.find_user_engine():
+        engine = find.connect()
+    else:
+        _ask()
+        engine = _connect_first_time()
     if standin.base_image(engine) == "missing":
         with step(f"base image {standin.REAL}"):
             standin.ensure_base_image(engine, lambda text: say(f"     {text}"))
@@ -23,25 +31,47 @@ def ready_engine() -> Engine:
     name = "your engine" if engine.kind == "user" else "the course's private engine"
     say(f"  ✓  {name}, version {engine.version}; base image: {kind}")
     if engine.kind == "user" and engine.has_course_client:
-        say("  !  your docker command is too old for the course, which uses a newer one")
+        say("  !  Your docker command is too old for the course, which uses a newer one.")
     return engine
 
 
-@cache
-def _ask_before_first_use() -> None:
+def _ask() -> None:
     """Ask for confirmation before the private engine's first download, if run in a terminal."""
-    private = PrivateEngine()
-    if private.root.is_dir() or private.unavailable_reason() or find.find_user_engine() is not None:
-        return
     say(
         "No Docker Engine is running. The course can run a private one from Debian packages\n"
         "(93 MB), unpacked into your cache folder and run as root. Nothing is installed."
     )
-    if sys.stdin is not None and sys.stdin.isatty():
-        if input("Download and start it? [Y/n] ").strip().lower() not in ("", "y", "yes"):
-            raise EngineUnavailable(
-                "Cancelled. The course needs a Docker Engine.",
-                "Install Docker Engine 23 or newer, or run this again and answer yes.",
-            )
-    else:
+    if sys.stdin is None or not sys.stdin.isatty():
         say("Not running in a terminal, continuing without asking.")
+    elif input("Download and start it? [Y/n] ").strip().lower() not in ("", "y", "yes"):
+        raise EngineUnavailable(
+            "Cancelled. The course needs a Docker Engine.",
+            "Install Docker Engine 23 or newer, or run this again and answer yes.",
+        )
+
+
+def _connect_first_time() -> Engine:
+    """Download and start the private engine; meanwhile build the stand-in if nothing can be pulled.
+
+    One after the other where both would ask for sudo's password.
+    """
+    with ThreadPoolExecutor(1) as background:
+        if (os.geteuid() == 0 or standin.is_rootless()) and not _registry_answers():
+            background.submit(_build_standin)
+        return find.connect()
+
+
+def _build_standin() -> None:
+    with suppress(CourseError), step(f"stand-in for {standin.REAL} from Debian packages"):
+        standin.ensure_tarball()  # if it fails, the next step tries again and reports why
+
+
+def _registry_answers() -> bool:
+    """Return whether Docker Hub can be reached from here."""
+    try:
+        requests.head("https://registry-1.docker.io/v2/", timeout=3)
+    except requests.exceptions.SSLError:  # a proxy whose certificate the engine may know
+        return True
+    except requests.RequestException:
+        return False
+    return True

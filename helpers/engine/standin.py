@@ -50,17 +50,14 @@ def ensure_base_image(engine: Engine, say: Callable[[str], None] = lambda text: 
     present = base_image(engine)
     if present != "missing":
         return present
-    tarball = tarball_path()
-    if engine.kind == "user" or not tarball.is_file():
+    if engine.kind == "user" or not tarball_path().is_file():
         say(f"pulling {REAL}")
         with suppress(subprocess.TimeoutExpired):
             if engine.run("pull", REAL, timeout=PULL_SECONDS).returncode == 0:
                 return "real"
-    tarball.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(tarball.with_suffix(".lock")):  # two first starts build it once
-        if not tarball.is_file():
-            say(f"{REAL} could not be pulled: building a stand-in from Debian packages")
-            build_tarball()
+    if not tarball_path().is_file():
+        say(f"{REAL} could not be pulled: building a stand-in from Debian packages")
+    ensure_tarball()
     load_tarball(engine)
     return "stand-in"
 
@@ -96,6 +93,23 @@ def tarball_path() -> Path:
     return cache_dir() / "base" / "python-3.13-standin.tar"
 
 
+def ensure_tarball() -> None:
+    """Build the stand-in's file system unless its file exists. Raises CourseError if that fails."""
+    tarball = tarball_path()
+    tarball.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(tarball.with_suffix(".lock")):  # two first starts build it once
+        if not tarball.is_file():
+            build_tarball()
+
+
+def is_rootless() -> bool:
+    """Return whether this user can build the stand-in without root.
+
+    Without newuidmap (package uidmap) a user can't map the user ids of the image's files.
+    """
+    return os.geteuid() != 0 and shutil.which("newuidmap") is not None
+
+
 def build_tarball() -> None:
     """Build the stand-in's file system with mmdebstrap. Raises CourseError if that fails."""
     if not packages.os_codename():
@@ -114,13 +128,11 @@ def build_tarball() -> None:
     # mmdebstrap's helper programs are in the same folder.
     path = f"{mmdebstrap.parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
     env = {**os.environ, "PATH": path}
-    # Without newuidmap (package uidmap) a user can't map the user ids of the image's files.
-    is_rootless = os.geteuid() != 0 and shutil.which("newuidmap") is not None
     command = [
-        *([] if is_rootless else as_root(env)),
+        *([] if is_rootless() else as_root(env)),
         str(mmdebstrap),
         "--quiet",
-        f"--mode={'unshare' if is_rootless else 'root'}",
+        f"--mode={'unshare' if is_rootless() else 'root'}",
         "--variant=minbase",
         "--include=python3,python3-pip,ca-certificates",
         *excluded,
