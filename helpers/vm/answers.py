@@ -48,7 +48,7 @@ def wait_for_answer(
 
 
 def fetch_about(port: int) -> dict[str, str]:
-    """Return what the server reports about its environment: kernel, boot_id, processes, …"""
+    """Return what the server reports about its environment: kernel, boot_id, processes."""
     return parse_about(fetch(port, "/cgi-bin/about"))
 
 

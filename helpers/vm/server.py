@@ -29,7 +29,7 @@ class Server:
     port: int
 
     def about(self) -> dict[str, str]:
-        """Return what the server reports about its environment: kernel, boot_id, processes, …"""
+        """Return what the server reports about its environment: kernel, boot_id, processes."""
         return answers.fetch_about(self.port)
 
 

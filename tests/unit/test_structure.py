@@ -15,6 +15,31 @@ from helpers.paths import CHECKOUT
 
 TOOL = Path(sys.executable).with_name("lint-imports")
 
+# Imports all modules twice: first for the libraries, which are this system's, then as on macOS,
+# where there is no /proc and no iptables. No module may start a program when it is imported.
+IMPORT_AS_ON_MACOS = """
+import importlib, pkgutil, platform, shutil, sys
+import helpers
+
+names = [module.name for module in pkgutil.walk_packages(helpers.__path__, "helpers.")]
+for name in names:
+    importlib.import_module(name)
+for name in [name for name in sys.modules if name.startswith("helpers")]:
+    del sys.modules[name]
+
+def refuse(event, args):
+    if event == "subprocess.Popen" or event == "open" and str(args[0]).startswith("/proc"):
+        raise FileNotFoundError(f"{event}: {args[0]}")
+
+sys.addaudithook(refuse)
+sys.platform = "darwin"
+platform.system = lambda: "Darwin"
+shutil.which = lambda *args, **kwargs: None
+for name in names:
+    importlib.import_module(name)
+print(*names)
+"""
+
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -47,6 +72,19 @@ def test_upward_imports_are_reported(tmp_path: Path) -> None:
     assert "Imports go one way BROKEN" in completed.stdout
     assert "helpers.bootstrap is not allowed to import helpers.paths" in completed.stdout
     assert "What measures never imports what draws BROKEN" in completed.stdout
+
+
+def test_every_module_imports_on_macos() -> None:
+    completed = subprocess.run(
+        [sys.executable, "-c", IMPORT_AS_ON_MACOS],
+        cwd=CHECKOUT,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert completed.returncode == 0, completed.stderr
+    modules = {path.stem for path in (CHECKOUT / "helpers").rglob("*.py")} - {"__init__"}
+    assert modules <= {name.rpartition(".")[2] for name in completed.stdout.split()}
 
 
 def test_workflow_runs_the_suite() -> None:

@@ -277,5 +277,5 @@ def _mount_points(*folders: str) -> list[str]:
 
 
 def _unescape(text: str) -> str:
-    """Return text of mountinfo with its escapes decoded: a space is written \\040 (proc(5))."""
+    r"""Return text of mountinfo with its escapes decoded: a space is written \040 (proc(5))."""
     return re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), text)
