@@ -13,7 +13,7 @@ from helpers.paths import CHECKOUT
 from helpers.setup import signals
 from helpers.setup.console import say
 
-# Each verb is a module with add_arguments(parser) and run(args).
+# Each verb is a module with run(args), perhaps add_arguments(parser), and its --help as docstring.
 VERBS = {
     "lab": "set up the course and open JupyterLab",
     "test": "set up the course and run the test suite",
@@ -51,6 +51,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         verb = verbs.add_parser(name, help=summary)
         if name in argv[:1]:
             module = import_module(f"helpers.cli.{name}")
-            module.add_arguments(verb)
+            verb.description = module.__doc__
             verb.set_defaults(run=module.run)
+            if hasattr(module, "add_arguments"):
+                module.add_arguments(verb)
     return parser.parse_args(argv)

@@ -1,4 +1,8 @@
-"""`clean`: remove what the course created on the engine."""
+"""Remove the containers, networks, volumes and images that the course created.
+
+On your engine, these are the ones with the course's label. On the private engine, objects that you
+created yourself are removed too; the base images stay.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,6 @@ from helpers.engine import cleanup, find
 from helpers.engine.private import PrivateEngine
 from helpers.errors import ExitCode
 from helpers.vm import accelerator
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb."""
-    parser.description = (
-        "Remove the containers, networks, volumes and images that the course created. On your "
-        "engine, these are the ones with the course's label. On the private engine, objects that "
-        "you created yourself are removed too; the base images stay."
-    )
 
 
 def run(args: argparse.Namespace) -> int:

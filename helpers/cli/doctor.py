@@ -1,4 +1,7 @@
-"""`doctor`: check what the course needs on this machine."""
+"""Check Python, the engine and its plugins, disk space and ports.
+
+Shows the command that fixes each problem. The exit code is 2 if there is a problem.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,6 @@ import argparse
 
 from helpers.errors import ExitCode
 from helpers.experiments.doctor.measure import examine
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb."""
-    parser.description = (
-        "Check Python, the engine and its plugins, disk space and ports, and show the command that "
-        "fixes each problem. The exit code is 2 if there is a problem."
-    )
 
 
 def run(args: argparse.Namespace) -> int:

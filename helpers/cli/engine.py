@@ -1,4 +1,8 @@
-"""`engine`: keep the private engine running between commands."""
+"""Keep the private engine running while you work in a terminal.
+
+start: keep it running after this command. stop: stop it. status: show which engine is running.
+env: print the settings with which your shell uses the same engine.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,7 @@ from helpers.errors import ExitCode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb and its actions."""
-    parser.description = (
-        "Keep the private engine running while you work in a terminal. start: keep it running "
-        "after this command. stop: stop it. status: show which engine is running. env: print the "
-        "settings with which your shell uses the same engine."
-    )
+    """Add the actions."""
     parser.epilog = 'To use the settings: eval "$(python3 -m helpers engine env)"'
     parser.add_argument("action", choices=ACTIONS)
 

@@ -1,4 +1,7 @@
-"""`grade`: grade the answer in a JSON file."""
+"""Grade the answer to an exercise.
+
+The exit code is 0 if the answer is right, 1 if it is wrong, and 2 if it could not be checked.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,7 @@ EXIT_CODES = {True: ExitCode.SUCCESS, False: ExitCode.FAILED, None: ExitCode.CAN
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb."""
-    parser.description = (
-        "Grade an exercise. The exit code is 0 if the answer is right, 1 if it is wrong, and 2 if "
-        "it could not be checked."
-    )
+    """Add the arguments."""
     parser.add_argument("task_id", metavar="TASK_ID", help="for example 04-predict-the-cache")
     parser.add_argument("file", metavar="FILE", type=Path, help="your answer, as JSON")
 

@@ -1,4 +1,7 @@
-"""`lab`: prepare everything, serve JupyterLab on 127.0.0.1, and stop it all on Ctrl-C."""
+"""Set up what is missing and open JupyterLab on this machine.
+
+Ctrl-C stops JupyterLab and everything it started.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ import time
 import webbrowser
 from pathlib import Path
 
-import requests
-
 from helpers.cli import work
 from helpers.cli.ready import ready_engine
 from helpers.engine.engine import Engine
@@ -22,6 +23,7 @@ from helpers.paths import cache_dir
 from helpers.process import is_port_free, stop_group, wait_until
 from helpers.setup.console import say, step
 from helpers.setup.signals import uninterrupted
+from helpers.vm import answers
 
 FIRST_PORT, PORTS_TRIED = 8888, 20
 START_SECONDS = 60
@@ -29,11 +31,7 @@ STOP_STEPS = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb and its options."""
-    parser.description = (
-        "Set up what is missing and open JupyterLab on this machine. Ctrl-C stops JupyterLab and "
-        "everything it started."
-    )
+    """Add the options."""
     parser.add_argument(
         "--no-browser", action="store_true", help="print the address without opening a browser"
     )
@@ -146,20 +144,16 @@ def choose_port(requested: int | None) -> int:
 
 def wait_until_served(server: subprocess.Popen[bytes], port: int, token: str) -> None:
     """Wait for the server's first answer. Raises CourseError if it exits, or after START_SECONDS."""
-    session = requests.Session()
-    session.trust_env = False  # no proxy on the way to this machine
-    session.headers["Authorization"] = f"token {token}"
 
-    def has_answered() -> bool:
+    def is_served() -> bool:
         try:
-            return session.get(f"http://127.0.0.1:{port}/api/status", timeout=2).ok
-        except requests.RequestException:
+            return bool(answers.fetch(port, f"/api/status?token={token}", timeout=2))
+        except OSError:
             return False
 
-    with session:
-        wait_until(lambda: server.poll() is not None or has_answered(), START_SECONDS)
-        if server.poll() is None and has_answered():
-            return
+    is_decided = wait_until(lambda: server.poll() is not None or is_served(), START_SECONDS)
+    if is_decided and server.poll() is None:
+        return
     log_file = cache_dir() / "lab.log"
     lines = log_file.read_text(errors="replace").strip().splitlines()
     raise CourseError(

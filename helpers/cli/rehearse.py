@@ -1,7 +1,7 @@
-"""`rehearse`: run chapters as a class would see them, each in a separate process.
+"""Run chapters as a class would see them, and show how long each takes.
 
-Shows the time of each chapter, and the cell and message of a failure. A chapter that fails or is
-stopped leaves nothing on the engine.
+If one fails, its cell and error message are shown, and the exit code is 1. A chapter that fails or
+is stopped leaves nothing on the engine.
 """
 
 from __future__ import annotations
@@ -33,11 +33,7 @@ STOP_SECONDS = 20  # a stopped cell gets 15 to clean up, then its kernel is term
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb and its options."""
-    parser.description = (
-        "Run chapters as a class would see them, and show how long each takes. If one fails, its "
-        "cell and error message are shown and the exit code is 1."
-    )
+    """Add the options."""
     parser.add_argument(
         "chapters",
         nargs="*",

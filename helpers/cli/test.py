@@ -1,4 +1,7 @@
-"""`test`: set up everything, including Chromium, and run pytest on tests and notebooks."""
+"""Set up what is missing and run the test suite.
+
+Arguments after -- go to pytest, for example: test -- -k caching
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,7 @@ USUAL_MINUTES = "15 to 20"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the verb and its options."""
-    parser.description = (
-        "Set up what is missing and run the test suite. Arguments after -- go to pytest, for "
-        "example: test -- -k caching"
-    )
+    """Add the options."""
     parser.add_argument(
         "--quick", action="store_true", help="only the tests without engine and browser (20 s)"
     )

@@ -57,18 +57,15 @@ def lay_out(source: Path = SOURCE, work: Path = WORK, reset: str | None = None) 
             target.rename(target.with_name(aside))
         data = _student_copy(path)
         newest = _content_hash(name, data)
-        if target.is_file():
-            current = _content_hash(name, target.read_bytes())
-            is_new = delivered.get(name) != newest
-            if current not in (delivered.get(name), newest):
-                if is_new:
-                    kept.append(_kept_line(name))
-                continue
-            if not is_new:
-                continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        delivered[name] = newest
+        current = _content_hash(name, target.read_bytes()) if target.is_file() else None
+        is_new = delivered.get(name) != newest
+        if current not in (None, delivered.get(name), newest):  # the student changed it
+            if is_new:
+                kept.append(_kept_line(name))
+        elif current is None or is_new:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            delivered[name] = newest
     record_file.write_text(json.dumps(delivered, indent=1))
     return kept
 
