@@ -93,22 +93,22 @@ def human_size(size_bytes: int | None) -> str:
     """Return a size on disk in decimal units, as `docker images` prints it; "" for None."""
     if size_bytes is None:
         return ""
-    value = float(size_bytes)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
+    value, unit = _scale(size_bytes, 1000, ("B", "kB", "MB", "GB"))
+    return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def memory_size(size_bytes: int) -> str:
     """Return a size in memory in binary units, with four digits as `docker stats` prints it."""
-    value = float(size_bytes)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.4g} {unit}"
-        value /= 1024
-    return f"{value:.4g} GiB"
+    value, unit = _scale(size_bytes, 1024, ("B", "KiB", "MiB", "GiB"))
+    return f"{value:.4g} {unit}"
+
+
+def _scale(value: float, step: int, units: Sequence[str]) -> tuple[float, str]:
+    for unit in units[:-1]:
+        if value < step:
+            return value, unit
+        value /= step
+    return value, units[-1]
 
 
 def duration(seconds: float) -> str:

@@ -25,7 +25,7 @@ from helpers.setup.console import say, step
 from helpers.setup.signals import uninterrupted
 from helpers.vm import answers
 
-FIRST_PORT, PORTS_TRIED = 8888, 20
+PORTS = range(8888, 8908)
 START_SECONDS = 60
 STOP_STEPS = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
 
@@ -131,15 +131,15 @@ def choose_port(requested: int | None) -> int:
                 f"Port {requested} is already in use.", "Leave out --port to use a free one."
             )
         return requested
-    for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
-        if is_port_free(port):
-            if port != FIRST_PORT:
-                say(f"  !  Port {FIRST_PORT} is already in use, using {port}.")
-            return port
-    raise CourseError(
-        f"Ports {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1} are all in use.",
-        "Choose a free one: python3 -m helpers lab --port PORT",
-    )
+    port = next(filter(is_port_free, PORTS), None)
+    if port is None:
+        raise CourseError(
+            f"Ports {PORTS[0]} to {PORTS[-1]} are all in use.",
+            "Choose a free one: python3 -m helpers lab --port PORT",
+        )
+    if port != PORTS[0]:
+        say(f"  !  Port {PORTS[0]} is already in use, using {port}.")
+    return port
 
 
 def wait_until_served(server: subprocess.Popen[bytes], port: int, token: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from helpers.cli.lab import FIRST_PORT
+from helpers.cli.lab import PORTS
 from helpers.paths import CHECKOUT
 
 TOOL = Path(sys.executable).with_name("lint-imports")
@@ -100,5 +100,5 @@ def test_workflow_runs_the_suite() -> None:
 def test_dev_container_has_engine_and_port() -> None:
     container = json.loads((CHECKOUT / ".devcontainer/devcontainer.json").read_text())
     assert "docker-in-docker" in container["features"]
-    assert container["forwardPorts"] == [FIRST_PORT]
-    assert list(container["portsAttributes"]) == [str(FIRST_PORT)]
+    assert container["forwardPorts"] == [PORTS[0]]
+    assert list(container["portsAttributes"]) == [str(PORTS[0])]
