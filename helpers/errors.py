@@ -1,15 +1,15 @@
 """Every error of the course, in one tree, with the exit code it gives a command.
 
 Exception
-└── CourseError                 2   the machine lacks something, or a wrong argument
-    ├── EngineUnavailable       2   there is no engine that the course can use
-    ├── NotResolvable           2   apt can't install these packages together
-    ├── RungMissing             2   this machine can't start a rung of the ladder
-    ├── GuestNotReady           1   a virtual machine did not start in time
-    ├── BuildFailed             1   a Dockerfile can't be built
-    ├── DockerCommandFailed     1   a docker command exited with a code other than 0
-    └── Stopped               130   Ctrl-C or the stop button
-        └── DockerCommandStopped
+└── CourseError                    2   the machine lacks something, or a wrong argument
+    ├── EngineUnavailable          2   there is no engine that the course can use
+    ├── NotResolvable              2   apt can't install these packages together
+    ├── RungMissing                2   this machine can't start a rung of the ladder
+    ├── GuestNotReady              1   a virtual machine did not start in time
+    ├── BuildFailed                1   a Dockerfile can't be built
+    ├── DockerCommandFailed        1   a docker command exited with a code other than 0
+    └── Stopped                  130   Ctrl-C or the stop button
+        └── DockerCommandStopped 130   the same, in a docker command
 
 `bootstrap.SetupError` is outside the tree, because bootstrap imports nothing of the course.
 """

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
+from helpers import errors
 from helpers.cli.lab import PORTS
+from helpers.errors import CourseError
 from helpers.paths import CHECKOUT
 
 TOOL = Path(sys.executable).with_name("lint-imports")
@@ -72,6 +76,24 @@ def test_upward_imports_are_reported(tmp_path: Path) -> None:
     assert "Imports go one way BROKEN" in completed.stdout
     assert "helpers.bootstrap is not allowed to import helpers.paths" in completed.stdout
     assert "What measures never imports what draws BROKEN" in completed.stdout
+
+
+def test_every_error_is_in_the_tree() -> None:
+    """Their docstring shows every class with its exit code; bootstrap's is the only other one."""
+
+    def show(error: type[CourseError]) -> Iterator[tuple[str, int]]:
+        yield error.__name__, error.exit_code
+        for below in error.__subclasses__():
+            yield from show(below)
+
+    shown = re.findall(r"(\w+) +(\d+) ", errors.__doc__ or "")
+    assert [(name, int(code)) for name, code in shown] == list(show(CourseError))
+    defined = [
+        path.name
+        for path in (CHECKOUT / "helpers").rglob("*.py")
+        if re.search(r"^class \w+\(\w*(Error|Exception)\)", path.read_text(), re.MULTILINE)
+    ]
+    assert sorted(defined) == ["bootstrap.py", "errors.py"]
 
 
 def test_every_module_imports_on_macos() -> None:
