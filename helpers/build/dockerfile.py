@@ -12,6 +12,7 @@ from dataclasses import dataclass
 STEP_KEYWORDS = frozenset({"RUN", "COPY", "ADD", "WORKDIR"})
 # At the top of the file, possibly after other directives such as # syntax=…
 _ESCAPE = re.compile(r"(?:\s*#\s*\w+\s*=.*\n)*?\s*#\s*escape\s*=\s*`", re.I)
+_NOT_CODE = re.compile(r"\s*(#|$)")
 _HEREDOC = re.compile(r"(?:^|\s)\d*<<(-?)([\"']?)([^\s<>\"'|&;()]+)\2(?=$|[\s>|&;)])")
 
 
@@ -85,35 +86,27 @@ def parse(text: str) -> Dockerfile:
     hello
     EOF                 the instruction ends here
     """
-    lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
-    escape = "`" if _ESCAPE.match(text.removeprefix("\ufeff")) else "\\"
+    text = text.removeprefix("\ufeff")
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    escape = re.escape("`" if _ESCAPE.match(text) else "\\")
+    goes_on = re.compile(rf"(?<!{escape}){escape}\s*$")
     instructions: list[Instruction] = []
-    written: list[str] = []  # the lines of the current instruction
-    logical = ""  # the same, joined
-    heredocs: list[tuple[str, str, str]] = []
-    stage = -1
-    for number, line in enumerate(lines, 1):
-        if heredocs:
-            written.append(line)
-            dash, _, word = heredocs[0]
-            if (line.lstrip("\t") if dash else line) == word:
-                heredocs.pop(0)
-        elif not line.strip() or line.lstrip().startswith("#"):
-            written += [line] if written else []
-            if number < len(lines):
-                continue
-        else:
-            written.append(line)
-            goes_on = line.rstrip().endswith(escape) and not line.rstrip().endswith(escape * 2)
-            logical += line.rstrip()[:-1] if goes_on else line
-            if goes_on and number < len(lines):
-                continue
-            if (logical.split() or [""])[0].upper() in STEP_KEYWORDS:
-                heredocs = _HEREDOC.findall(logical)
-        if written and (not heredocs or number == len(lines)):
-            keyword = (logical.split() or [""])[0].upper()
-            stage += keyword == "FROM"
-            first = number - len(written) + 1
-            instructions.append(Instruction(keyword, "\n".join(written).strip(), first, stage))
-            written, logical = [], ""
+    stage, at = -1, 0
+    while at < len(lines):
+        first, at = at, at + 1
+        if _NOT_CODE.match(lines[first]):
+            continue
+        code = [lines[first]]
+        while goes_on.search(code[-1]) and at < len(lines):
+            code += [] if _NOT_CODE.match(lines[at]) else [lines[at]]
+            at += 1
+        logical = "".join(goes_on.sub("", line) for line in code)
+        keyword = (logical.split() or [""])[0].upper()
+        for dash, _, word in _HEREDOC.findall(logical) if keyword in STEP_KEYWORDS else ():
+            while at < len(lines) and (lines[at].lstrip("\t") if dash else lines[at]) != word:
+                at += 1
+            at += 1
+        stage += keyword == "FROM"
+        written = "\n".join(lines[first:at]).strip()
+        instructions.append(Instruction(keyword, written, first + 1, stage))
     return Dockerfile(tuple(instructions))

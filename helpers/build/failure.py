@@ -11,96 +11,66 @@ from helpers.build.dockerfile import shorten
 from helpers.build.progress import BuildProgress
 from helpers.errors import BuildFailed
 
-OUTPUT_LINES = 10
 _SOURCE = re.compile(r"^\s*(\d+) \| >>> (.*)$")
 # What BuildKit and the engine put around the reason.
-_WRAPPERS = re.compile(
-    r"failed to (?:build|solve): |rpc error: code = \w+ desc = |"
-    r"/\S+/overlay2/\w+/merged"
-)
+_WRAPPERS = re.compile(r"failed to \w+: |rpc error: code = \w+ desc = |/\S+/overlay2/\w+/merged")
 
 ENGINE_STOPPED = (
     "The build was cut off: the Docker Engine stopped answering.",
-    "Start it again (python3 -m helpers engine start, or Docker Desktop), then build again. "
-    "The steps that finished are in the cache.",
+    "Start it again (python3 -m helpers engine start, or Docker Desktop). Finished steps are cached.",
 )
-NO_STAGE = (
-    "The Dockerfile has no FROM.",
-    "Start it with a base image, such as FROM python:3.13-slim.",
-)
-DISK_FULL = (
-    r"no space left on device|disk quota exceeded",
-    "The build failed: the engine's disk is full (no space left on device).",
-    "Free some space: `python3 -m helpers clean` removes what the course made; "
-    "`docker system df` shows the rest.",
-)
+NO_STAGE = ("The Dockerfile has no FROM.", "Start it with a base image: FROM python:3.13-slim.")
 
-# A pattern in BuildKit's error or output, the message, and the hint; {0} is the first group that
-# matched. The first pattern that matches is used.
-_EXPLANATIONS = (
-    DISK_FULL,
-    (
-        r'invalid tag "(.*)": ',
+# A pattern in BuildKit's error or output → the message and the hint. The first that matches is
+# used; {0} is its first group that matched.
+_DISK_FULL = {
+    r"no space left on device|disk quota exceeded": (
+        "The build failed: the engine's disk is full (no space left on device).",
+        "`python3 -m helpers clean` removes what the course made; `docker system df` shows the rest.",
+    )
+}
+_EXPLANATIONS = _DISK_FULL | {
+    r'invalid tag "(.*)": ': (
         "{0!r} is not a valid image tag.",
         "Use lower-case letters, digits and . _ - such as my-flask-app or my-flask-app:1.0.",
     ),
-    (
-        r"is not a docker command|unknown flag: --progress",
+    r"is not a docker command|unknown flag: --progress": (
         "The build could not start: docker has no buildx plugin.",
         "Run: python3 -m helpers doctor",
     ),
-    (
-        r"error reading from server|Cannot connect to the Docker daemon|connection refused|"
-        r"transport is closing|client connection is closing|code = Unavailable|broken pipe|"
-        r"failed to receive status|connection reset by peer|no active session|docker\.sock",
-        *ENGINE_STOPPED,
-    ),
-    (
-        r'failed to calculate checksum of .*?"/?([^"]+)": not found',
+    r"error reading from server|Cannot connect to the Docker daemon|connection refused|"
+    r"transport is closing|client connection is closing|code = Unavailable|broken pipe|"
+    r"failed to receive status|connection reset by peer|no active session|docker\.sock": ENGINE_STOPPED,
+    r'failed to calculate checksum of .*?"/?([^"]+)": not found': (
         "The build failed: {0!r} is not in the build context.",
-        "Check the spelling, that the file is in the folder you build, and that .dockerignore does "
-        "not exclude it.",
+        "Check its spelling, that it is in the folder you build, and that .dockerignore keeps it.",
     ),
-    (
-        r"resolve source metadata for (?:docker\.io/)?(docker/dockerfile\S*?):? ",
+    r"resolve source metadata for (?:docker\.io/)?(docker/dockerfile\S*?):? ": (
         "The build failed: the Dockerfile syntax image {0!r} is not available.",
         "Without internet access, remove the '# syntax=' line: the engine has a built-in one.",
     ),
-    (
-        r"resolve source metadata for (?:docker\.io/)?(?:library/)?(\S+?):? ",
+    r"resolve source metadata for (?:docker\.io/)?(?:library/)?(\S+?):? ": (
         "The build failed: the base image {0!r} is not available.",
-        "Check its name and tag. Without internet access, only images that are already on the "
-        "engine can be used: `docker images` lists them, and `python3 -m helpers lab` restores "
-        "those of the course.",
+        "Check its name and tag. Without internet access, only images on the engine can be used: "
+        "`docker images` lists them, and `python3 -m helpers lab` restores those of the course.",
     ),
-    (
-        r"unknown instruction: (.+)",
+    r"unknown instruction: (.+)": (
         "The Dockerfile has an unknown instruction: {0}.",
-        "A line starts with an instruction such as FROM, RUN or COPY. To continue an instruction on "
-        "the next line, end the line with \\.",
+        "A line starts with an instruction such as RUN; to continue one, end its line with \\.",
     ),
-    (
-        r"parse error on line \d+: (.+)|failed to parse \S+: (.+)",
+    r"parse error on line \d+: (.+)|failed to parse \S+: (.+)": (
         "The Dockerfile can't be read: {0}.",
         "Correct the line shown here.",
     ),
-    (r"ockerfile cannot be empty", "The Dockerfile is empty.", NO_STAGE[1]),
-    (r"no build stage in current context|contains no stages to build", *NO_STAGE),
-)
-# The exit code of a RUN, what it means, and the hint.
-_EXIT_CODES = {
-    "126": (" (found, but not executable)", "Add RUN chmod +x FILE before this line."),
-    "127": (
-        " (command not found)",
-        "Check the spelling, and that an earlier RUN installs the command.",
-    ),
-    "137": (
-        " (killed)",
-        "137 is 128 + 9, the signal SIGKILL. Usually the command ran out of "
-        "memory: give the engine more, or let the command use less.",
-    ),
+    r"ockerfile cannot be empty": ("The Dockerfile is empty.", NO_STAGE[1]),
+    r"no build stage in current context|contains no stages to build": NO_STAGE,
 }
-_OUTPUT_HINTS = (
+_EXIT_CODES = {"126": " (not executable)", "127": " (command not found)", "137": " (killed)"}
+# A pattern in the exit code and the output of a RUN, and the hint. The first that matches is used.
+_RUN_HINTS = (
+    (r"\A126\n", "Add RUN chmod +x FILE before this line."),
+    (r"\A127\n", "Check its spelling, and that an earlier RUN installs it."),
+    (r"\A137\n", "137 is 128 + 9 (SIGKILL): it probably ran out of memory. Give the engine more."),
     (
         r"Temporary failure (in name )?resol|Could not resolve|NewConnectionErr",
         "The command got no answer from the network. Check that this machine is online.",
@@ -113,12 +83,12 @@ _OUTPUT_HINTS = (
         r"No such file or directory|Could not open requirements file",
         "A file is missing. Check that a COPY above this RUN brings it into this folder.",
     ),
-    (r"\S", "Its last output is shown here. Try the command by itself in a container."),
+    (r"\n.", "Its last output is shown here. Try the command by itself in a container."),
     ("", "It printed nothing. Try the command by itself in a container."),
 )
 
 
-def explain(progress: BuildProgress, file_name: str, *, engine_answers: bool = True) -> BuildFailed:
+def explain(progress: BuildProgress, file_name: str) -> BuildFailed:
     """Return the error for a build that failed."""
     failed = [vertex for vertex in progress.vertexes.values() if vertex.error]
     # Steps that were cancelled because of the failed one report an error too.
@@ -126,9 +96,7 @@ def explain(progress: BuildProgress, file_name: str, *, engine_answers: bool = T
     errors = [line for line in progress.text if line.startswith("ERROR:")] or progress.text
     error = failed[0].error if failed else (errors or ["BuildKit gave no reason"])[-1]
     output = _last_lines(failed[0].output) if failed else ()
-    message, hint = ENGINE_STOPPED  # whatever else was printed would be a consequence of that
-    if engine_answers:
-        message, hint = _explain(error.removeprefix("ERROR: "), progress.text, output)
+    message, hint = _explain(error.removeprefix("ERROR: "), progress.text, output)
     marked = [match for line in progress.text if (match := _SOURCE.match(line))]
     line = int(marked[0][1]) if marked else None
     instruction = "\n".join(match[2] for match in marked)
@@ -142,21 +110,21 @@ def _explain(error: str, text: list[str], output: tuple[str, ...]) -> tuple[str,
     """Return what happened, in one line, and what to do."""
     everything = "\n".join([error, *text, *output])
     exit_code = re.search(r"did not complete successfully: exit code: (\d+)", error)
-    for pattern, message, hint in [DISK_FULL] if exit_code else _EXPLANATIONS:
+    for pattern, (message, hint) in (_DISK_FULL if exit_code else _EXPLANATIONS).items():
         if match := re.search(pattern, everything):
             return message.format(next(filter(None, match.groups()), "")), hint
     if exit_code is None:
         reason = _WRAPPERS.sub("", " ".join(error.split())).rstrip(".")
         return f"The build failed: {reason}.", "Correct the Dockerfile, then build again."
-    meaning, hint = _EXIT_CODES.get(exit_code[1], ("", ""))
-    hint = hint or next(
-        hint for pattern, hint in _OUTPUT_HINTS if re.search(pattern, "\n".join(output))
-    )
-    return f"The build failed: a RUN command ended with exit code {exit_code[1]}{meaning}.", hint
+    code = exit_code[1]
+    ended = "\n".join([code, *output, ""])
+    hint = next(hint for pattern, hint in _RUN_HINTS if re.search(pattern, ended))
+    meaning = _EXIT_CODES.get(code, "")
+    return f"The build failed: a RUN command ended with exit code {code}{meaning}.", hint
 
 
 def _last_lines(output: bytes | bytearray) -> tuple[str, ...]:
     """Return the last lines of a command's output that are not blank, without escape codes."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", bytes(output).decode("utf-8", "replace"))
     lines = [line.rstrip().split("\r")[-1] for line in plain.splitlines() if line.strip()]
-    return tuple(lines[-OUTPUT_LINES:])
+    return tuple(lines[-10:])

@@ -26,11 +26,9 @@ class Vertex:
     @property
     def seconds(self) -> float:
         """Return how long it ran: the sum of its intervals, in seconds."""
-        return sum(
-            max(0.0, (_timestamp(end) - _timestamp(start)).total_seconds())
-            for start, end in self.intervals.items()
-            if end
-        )
+        read = datetime.fromisoformat
+        ended = [(read(start), read(end)) for start, end in self.intervals.items() if end]
+        return sum(max(0.0, (end - start).total_seconds()) for start, end in ended)
 
 
 @dataclass
@@ -60,32 +58,13 @@ class BuildProgress:
 
 
 def read_messages(lines: Iterable[str], text: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield the JSON messages of a progress stream; append all other lines to `text`.
-
-    A message is on one line, or spread over several (buildx 0.13 indents it).
-    """
-    pending: list[str] = []
+    """Yield the JSON messages of a progress stream, one a line; append other lines to `text`."""
     for line in lines:
-        bare = line.rstrip("\r\n")
-        if not pending and not bare.startswith("{"):
-            if bare:
-                text.append(bare)
-            continue
-        pending.append(bare)
-        if bare != "}" and (len(pending) > 1 or not bare.endswith("}")):
-            continue
         try:
-            message = json.loads("\n".join(pending))
+            message = json.loads(line)
         except json.JSONDecodeError:
-            text.extend(pending)
-        else:
-            if isinstance(message, dict):
-                yield message
-        pending = []
-    text.extend(pending)
-
-
-def _timestamp(text: str) -> datetime:
-    """Parse BuildKit's time stamp, cut from nanoseconds to the microseconds that Python keeps."""
-    head, _, fraction = text.rstrip("Z").partition(".")
-    return datetime.fromisoformat(f"{head}.{fraction[:6].ljust(6, '0')}")
+            message = None
+        if isinstance(message, dict):
+            yield message
+        elif line.strip():
+            text.append(line.rstrip("\r\n"))

@@ -1,4 +1,4 @@
-"""Combines BuildKit's progress, its record and the Dockerfile into one report."""
+"""Combines BuildKit's progress, its record and the Dockerfile into the rows of one report."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 from helpers.build.dockerfile import STEP_KEYWORDS, Dockerfile
 from helpers.build.progress import BuildProgress
-from helpers.build.provenance import BuildRecord
-from helpers.build.result import BuildReport, BuildStep
+from helpers.build.provenance import Lines
+from helpers.build.result import BuildStep
 
 # What BuildKit reports as a step, whatever the version of buildx.
 REPORTED = STEP_KEYWORDS | {"FROM"}
@@ -17,56 +17,38 @@ _STEP = re.compile(r"^(\[[^\]]*?(\d+)/\d+\])\s+(.*)$", re.S)
 _CONTEXT = re.compile(r"^(\[context \S+\]) (?!load )")
 
 
-def make_report(
-    progress: BuildProgress,
-    dockerfile: Dockerfile,
-    record: BuildRecord,
-    *,
-    tag: str,
-    seconds: float,
-    target: str = "",
-) -> BuildReport:
-    """Return the report of a finished build, in the order of the Dockerfile."""
-    if not record.has_lines:
+def list_rows(
+    progress: BuildProgress, dockerfile: Dockerfile, lines: Lines | None, target: str = ""
+) -> list[BuildStep | str]:
+    """Return a build's steps and, of the stages it built, the instructions that are none.
+
+    They are in the order of the Dockerfile. `target` is the stage that was built, "" for the last.
+    """
+    if lines is None:
         config = [i.text for i in dockerfile.instructions if i.keyword not in REPORTED]
-        return BuildReport(record.image_id, (tag,), seconds, (*_steps_by_label(progress), *config))
-    steps = _steps_by_line(progress, dockerfile, record)
+        return [*_steps_by_label(progress), *config]
+    steps = _steps_by_line(progress, dockerfile, lines)
     stages = _stages_built(dockerfile, {step.line for step in steps}, target)
     reported = {step.line for step in steps if not step.instruction.startswith("ONBUILD ")}
-    base = _base_from_context(progress, dockerfile, reported, stages)
-    if base:
-        steps.append(base)
-        reported.add(base.line)
-    rows: list[tuple[int, BuildStep | str]] = [
-        (i.line, i.text)
-        for i in dockerfile.instructions
-        if i.line not in reported and i.stage in stages
-    ]
-    rows += [(step.line, step) for step in steps]
-    return BuildReport(
-        record.image_id,
-        (tag,),
-        seconds,
-        tuple(row for _, row in sorted(rows, key=lambda item: item[0])),
-    )
+    others = [i for i in dockerfile.instructions if i.line not in reported and i.stage in stages]
+    base = _base_from_context(progress, dockerfile, {i.line for i in others})
+    rows: list[tuple[int, BuildStep | str]] = [(step.line, step) for step in [*base, *steps]]
+    rows += [(i.line, i.text) for i in others if i.line not in {step.line for step in base}]
+    return [row for _, row in sorted(rows, key=lambda item: item[0])]
 
 
 def _steps_by_line(
-    progress: BuildProgress, dockerfile: Dockerfile, record: BuildRecord
+    progress: BuildProgress, dockerfile: Dockerfile, lines: Lines
 ) -> list[BuildStep]:
     """Return the steps that BuildKit has a Dockerfile line for, in the order of their numbers."""
     steps = []
     for digest, vertex in progress.vertexes.items():
         label, number, text = _split_name(vertex.name)
-        if text.startswith("LINK "):  # the second half of COPY --link
-            continue
-        lines = sorted(record.lines.get(digest, ()))
-        instructions = [i for line in lines if (i := dockerfile.at_line(line))]
-        if text.startswith("FROM "):
-            # The vertex of an image that a COPY --from reads has the line of the COPY.
-            instructions = [i for i in instructions if i.keyword == "FROM"]
-        if instructions:
-            first = instructions[0]
+        covered = [dockerfile.at_line(line) for line in sorted(lines.get(digest, ()))]
+        # The vertex of an image that a COPY --from reads has the line of the COPY.
+        is_from = text.startswith("FROM ")
+        first = next((i for i in covered if i and (i.keyword == "FROM" or not is_from)), None)
+        if first and not text.startswith("LINK "):  # the second half of COPY --link
             # An ONBUILD instruction of the base image has the line of the FROM.
             text = text if text.startswith("ONBUILD ") else first.text
             step = BuildStep(text, vertex.seconds, vertex.cached, label, first.line)
@@ -74,15 +56,13 @@ def _steps_by_line(
     return [step for _, step in sorted(steps, key=lambda item: item[0])]
 
 
-def _steps_by_label(progress: BuildProgress) -> tuple[BuildStep, ...]:
-    """Return the steps as BuildKit names them, for a buildx that records no lines."""
+def _steps_by_label(progress: BuildProgress) -> list[BuildStep]:
+    """Return the steps as BuildKit names them, for an engine that keeps no record."""
     named = [(*_split_name(vertex.name), vertex) for vertex in progress.vertexes.values()]
     named.sort(key=lambda item: (item[0].rpartition(" ")[0], item[1]))
-    return tuple(
-        BuildStep(text, vertex.seconds, vertex.cached, label)
-        for label, number, text, vertex in named
-        if number
-    )
+    return [
+        BuildStep(text, v.seconds, v.cached, label) for label, number, text, v in named if number
+    ]
 
 
 def _stages_built(dockerfile: Dockerfile, reported: set[int], target: str) -> set[int]:
@@ -90,34 +70,25 @@ def _stages_built(dockerfile: Dockerfile, reported: set[int], target: str) -> se
     named = dockerfile.find_stage(target)
     last = len(dockerfile.stages) - 1
     built = {i.stage for i in dockerfile.instructions if i.line in reported}
-    built.add(last if named is None else named)
-    for stage in sorted(built - {-1}, reverse=True):
-        parent: int | None = stage
-        while parent is not None:
+    built |= {-1, last if named is None else named}
+    for stage in range(last, 0, -1):  # a parent comes before the stages that start from it
+        parent = dockerfile.parent(stage)
+        if stage in built and parent is not None:
             built.add(parent)
-            parent = dockerfile.parent(parent)
-    return built | {-1}
+    return built
 
 
 def _base_from_context(
-    progress: BuildProgress, dockerfile: Dockerfile, reported: set[int], stages: set[int]
-) -> BuildStep | None:
-    """Return the FROM whose image came through a named context (the stand-in), or None."""
-    contexts = [
-        (match, vertex)
-        for vertex in progress.vertexes.values()
-        if (match := _CONTEXT.match(vertex.name))
-    ]
-    for start in dockerfile.stages:
-        if (
-            contexts
-            and start.stage in stages
-            and start.line not in reported
-            and dockerfile.starts_from_image(start.stage)
-        ):
-            match, vertex = contexts[0]
-            return BuildStep(start.text, vertex.seconds, vertex.cached, match[1], start.line)
-    return None
+    progress: BuildProgress, dockerfile: Dockerfile, lines: set[int]
+) -> list[BuildStep]:
+    """Return the first FROM on `lines` if its image came through a named context (the stand-in)."""
+    contexts = [(m, v) for v in progress.vertexes.values() if (m := _CONTEXT.match(v.name))]
+    return [
+        BuildStep(start.text, vertex.seconds, vertex.cached, match[1], start.line)
+        for match, vertex in contexts[:1]
+        for start in dockerfile.stages
+        if start.line in lines and dockerfile.starts_from_image(start.stage)
+    ][:1]
 
 
 def _split_name(name: str) -> tuple[str, int, str]:

@@ -6,6 +6,7 @@ Source: docker buildx build, `--progress=rawjson`, `--metadata-file`, BUILDX_MET
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 import time
@@ -16,8 +17,9 @@ from helpers.build.dockerfile import parse, shorten
 from helpers.build.failure import ENGINE_STOPPED, NO_STAGE, explain
 from helpers.build.progress import BuildProgress, read_messages
 from helpers.build.provenance import read_record
-from helpers.build.report import make_report
+from helpers.build.report import list_rows
 from helpers.build.result import BuildReport
+from helpers.engine import probe
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
 from helpers.engine.labels import labels
@@ -45,47 +47,35 @@ def build_image(
     `target` is the stage to stop at (default: the last). Raises BuildFailed when the build fails,
     CourseError when it can't start.
     """
-    folder, file, text = _inputs(context, tag, dockerfile, build_args)
+    folder, file = _find_files(context, tag, dockerfile, build_args)
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
     engine = engine or connect()
     check_stages(engine, text)
+    if not shutil.which(engine.docker, path=engine.env.get("PATH")):
+        raise CourseError(
+            f"The docker command ({engine.docker}) is not on this machine.",
+            "Run: python3 -m helpers doctor",
+        )
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="course-build-") as record_folder:
         metadata = Path(record_folder, "metadata.json")
-        command = [
-            engine.docker,
-            "buildx",
-            "build",
-            "--progress=rawjson",
-            "--load",
-            "-t",
-            tag,
-            *(f"--label={key}={value}" for key, value in labels().items()),
-            *(f"--build-arg={key}={value}" for key, value in (build_args or {}).items()),
-            *(["--no-cache"] if no_cache else []),
-            *([f"--target={target}"] if target else []),
-            f"--metadata-file={metadata}",
-            "-f",
-            str(file),
-            *named_contexts(engine, text),
-            str(folder),
-        ]
-        try:
-            progress, code = _run(
-                command, {**engine.env, "BUILDX_METADATA_PROVENANCE": "max"}, on_progress
-            )
-        except FileNotFoundError:
-            raise CourseError(
-                f"The docker command ({engine.docker}) is not on this machine.",
-                "Run: python3 -m helpers doctor",
-            ) from None
+        command = [engine.docker, "buildx", "build", "--progress=rawjson", "--load"]
+        command += [f"--tag={tag}", f"--file={file}", f"--target={target}"]
+        command += [f"--label={key}={value}" for key, value in labels().items()]
+        command += [f"--build-arg={key}={value}" for key, value in (build_args or {}).items()]
+        command += [*(["--no-cache"] if no_cache else []), f"--metadata-file={metadata}"]
+        command += [*named_contexts(engine, text), str(folder)]
+        progress, code = _run(command, engine, on_progress)
         seconds = time.monotonic() - start
-        if code != 0:
-            raise explain(progress, file.name, engine_answers=_answers(engine))
         try:
-            record = read_record(metadata)
+            if code != 0:  # if the engine is gone, whatever was printed is a consequence of that
+                probe.ask(engine.host)
+                raise explain(progress, file.name)
+            image_id, lines = read_record(metadata)
         except (OSError, ValueError):
             raise BuildFailed(*ENGINE_STOPPED) from None
-    return make_report(progress, parse(text), record, tag=tag, seconds=seconds, target=target)
+    rows = list_rows(progress, parse(text), lines, target)
+    return BuildReport(image_id, (tag,), seconds, tuple(rows))
 
 
 def check_stages(engine: Engine, text: str) -> None:
@@ -95,19 +85,12 @@ def check_stages(engine: Engine, text: str) -> None:
         raise BuildFailed(*NO_STAGE)
 
 
-def _inputs(
-    context: str | Path,
-    tag: str,
-    dockerfile: str | Path | None,
-    build_args: Mapping[str, str] | None,
-) -> tuple[Path, Path, str]:
-    """Return the context's folder, the Dockerfile's path and its text; raise CourseError."""
-    if not (
-        isinstance(context, str | Path)
-        and isinstance(tag, str)
-        and isinstance(dockerfile, str | Path | None)
-        and isinstance(build_args, Mapping | None)
-    ):
+def _find_files(
+    context: str | Path, tag: str, dockerfile: str | Path | None, build_args: object
+) -> tuple[Path, Path]:
+    """Return the context's folder and the Dockerfile. Raises CourseError if an argument is wrong."""
+    are_paths = isinstance(context, str | Path) and isinstance(dockerfile, str | Path | None)
+    if not (are_paths and isinstance(tag, str) and isinstance(build_args, Mapping | None)):
         raise CourseError(
             "build_image needs a folder and a tag, and build_args as a dict.",
             'For example: build_image(".", tag="app", build_args={"VERSION": "1"})',
@@ -119,51 +102,38 @@ def _inputs(
             f"The build context {str(context)!r} {kind}.",
             f"Give the folder that holds the Dockerfile; you are in {Path.cwd()}.",
         )
-    file = folder / (dockerfile or "Dockerfile")
-    if dockerfile and not file.is_file() and Path(dockerfile).is_file():
-        file = Path(dockerfile)
+    name = dockerfile or "Dockerfile"
+    file = folder / name if (folder / name).is_file() or not dockerfile else Path(name)
     if not file.is_file():
         names = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
         raise CourseError(
-            f"There is no {dockerfile or 'Dockerfile'} in {str(context)!r}.",
+            f"There is no {name} in {str(context)!r}.",
             f"The folder holds: {names}. Create the file there, or name it with dockerfile=….",
         )
-    return folder, file, file.read_text(encoding="utf-8-sig", errors="replace")
+    return folder, file
 
 
 def _run(
-    command: list[str], env: Mapping[str, str], on_progress: Callable[[str], None] | None
+    command: list[str], engine: Engine, on_progress: Callable[[str], None] | None
 ) -> tuple[BuildProgress, int]:
     """Run a build to its end; on Ctrl-C (or any error here) stop it, wait for it, and re-raise."""
-    child = subprocess.Popen(
+    progress = BuildProgress()
+    with subprocess.Popen(
         command,
-        env=dict(env),
+        env={**engine.env, "BUILDX_METADATA_PROVENANCE": "max"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
-    )
-    assert child.stderr is not None
-    progress = BuildProgress()
-    try:
-        for message in read_messages(child.stderr, progress.text):
-            started = progress.apply(message)
-            if started and on_progress:
-                on_progress(shorten(started, 72))
-        return progress, child.wait()
-    except BaseException:
-        stop_group(child)
-        raise
-    finally:
-        child.stderr.close()
-
-
-def _answers(engine: Engine) -> bool:
-    """Return whether the engine still answers after a build that failed."""
-    try:
-        return bool(engine.client.ping())
-    except Exception:  # the SDK lets through errors of several libraries below it
-        return False
+    ) as child:
+        try:
+            for message in read_messages(child.stderr or (), progress.text):
+                started = progress.apply(message)
+                if started and on_progress:
+                    on_progress(shorten(started, 72))
+            return progress, child.wait()
+        except BaseException:
+            stop_group(child)
+            raise

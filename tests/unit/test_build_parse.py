@@ -10,13 +10,14 @@ from types import SimpleNamespace
 import ipywidgets
 import pytest
 
+from helpers.build import build_image
 from helpers.build.dockerfile import parse, shorten
 from helpers.build.failure import explain
 from helpers.build.progress import BuildProgress, read_messages
-from helpers.build.provenance import BuildRecord
-from helpers.build.report import make_report
+from helpers.build.report import list_rows
 from helpers.build.result import BuildReport, BuildStep
 from helpers.build.view import RENDERERS
+from helpers.engine.engine import Engine
 from helpers.errors import BuildFailed
 from helpers.notebook.progress_bar import show_progress
 from helpers.tables import human_size
@@ -52,10 +53,9 @@ def progress_of(*groups) -> BuildProgress:
     return made
 
 
-@pytest.mark.parametrize("indent", [None, 2])
-def test_messages_on_one_line_or_many(indent):
+def test_messages_and_other_lines_are_told_apart():
     expected = [{"vertexes": [{"digest": "a", "name": "n"}]}, {"logs": []}]
-    stream = "\n".join(json.dumps(m, indent=indent) for m in expected)
+    stream = "\n".join(json.dumps(m) for m in expected)
     text: list[str] = []
     lines = ["WARNING: first\n", *(stream + "\n").splitlines(True), "ERROR: last\n", "{not json}\n"]
     assert list(read_messages(iter(lines), text)) == expected
@@ -77,14 +77,8 @@ def test_unfinished_vertex_has_no_seconds():
 def report_of(
     text: str, lines: dict[str, tuple[int, ...]], *groups, target: str = ""
 ) -> BuildReport:
-    return make_report(
-        progress_of(*groups),
-        parse(text),
-        BuildRecord("sha256:1", lines),
-        tag="t",
-        seconds=1.0,
-        target=target,
-    )
+    rows = list_rows(progress_of(*groups), parse(text), lines, target)
+    return BuildReport("sha256:1", ("t",), 1.0, tuple(rows))
 
 
 def test_report_is_in_dockerfile_order():
@@ -161,15 +155,13 @@ def test_without_record_buildkit_names_are_used():
         vertex("[ 1/10] FROM docker.io/library/x", (1, 2)),
         vertex("exporting to image", (1, 2)),
     )
-    report = make_report(
-        progress, parse(TEXT), BuildRecord("sha256:1", has_lines=False), tag="t", seconds=1.0
-    )
-    assert [(s.label, s.instruction) for s in report.steps] == [
+    rows = list_rows(progress, parse(TEXT), None)
+    assert [(row.label, row.instruction) for row in rows[:3]] == [
         ("[1/10]", "FROM docker.io/library/x"),
         ("[2/10]", "RUN a"),
         ("[10/10]", "COPY b c"),
     ]
-    assert report.config == ("ENV A=1", "CMD c")
+    assert rows[3:] == ["ENV A=1", "CMD c"]
 
 
 def failed(name: str, error: str, tail: str = "", output: bytes = b"") -> BuildFailed:
@@ -254,16 +246,18 @@ def test_causes(name, error, tail, expected):
     assert caught.hint and "line None" not in str(caught)
 
 
-def test_stopped_engine_is_the_cause():
-    progress = progress_of(
-        vertex(
-            "[2/3] RUN pip install x",
-            (1, 2),
-            error="x did not complete successfully: exit code: 137",
-        )
-    )
-    error = explain(progress, "Dockerfile", engine_answers=False)
-    assert "stopped answering" in str(error) and "exit code" not in str(error)
+def test_stopped_engine_is_the_cause(tmp_path):
+    """A RUN that was killed as the engine stopped is no fault of the Dockerfile."""
+    error = "x did not complete successfully: exit code: 137"
+    (message,) = vertex("[2/3] RUN pip install x", (1, 2), error=error)
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\necho '{json.dumps(message)}' >&2\nexit 1\n")
+    docker.chmod(0o755)
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    engine = Engine("unix:///nowhere.sock", "user", "28", str(docker))
+    with pytest.raises(BuildFailed) as caught:
+        build_image(tmp_path, tag="x", engine=engine)
+    assert "stopped answering" in str(caught.value) and "exit code" not in str(caught.value)
 
 
 REPORT = BuildReport(

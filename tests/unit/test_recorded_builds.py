@@ -16,7 +16,7 @@ from helpers.build.dockerfile import parse
 from helpers.build.failure import explain
 from helpers.build.progress import BuildProgress, read_messages
 from helpers.build.provenance import read_record
-from helpers.build.report import make_report
+from helpers.build.report import list_rows
 from helpers.build.result import BuildReport, BuildStep
 from tests.engine.record_builds import CASES, RECORDED, target_of
 
@@ -47,9 +47,9 @@ def report_of(recording: Path, tmp_path: Path) -> tuple[BuildProgress, BuildRepo
     metadata.write_text(json.dumps(data["metadata"]))
     case = CASES / name_of(recording)
     text = (case / "Dockerfile").read_text(encoding="utf-8-sig")
-    return progress, make_report(
-        progress, parse(text), read_record(metadata), tag="t", seconds=1.0, target=target_of(case)
-    )
+    image_id, lines = read_record(metadata)
+    rows = list_rows(progress, parse(text), lines, target_of(case))
+    return progress, BuildReport(image_id, ("t",), 1.0, tuple(rows))
 
 
 @pytest.mark.parametrize("recording", GOOD, ids=case_id)
