@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Literal
-
-KILL_STEPS = ((signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
+from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -26,30 +25,44 @@ class Ended:
     printed: bool  # whether it printed anything but white space
 
 
+@dataclass(frozen=True)
+class Command:
+    """What to start, and how to stop what it starts on the engine."""
+
+    argv: Sequence[str]
+    stdin: Path = Path(os.devnull)
+    grace_seconds: float = 3  # in which SIGINT should end it
+    stop_early: Callable[[], object] = lambda: None  # if it doesn't
+    stop_rest: Callable[[], object] = lambda: None  # once a stopped command has ended
+
+
+def note(text: str) -> None:
+    """Print a line of the course between the lines of docker."""
+    print(f"— {text}", flush=True)
+
+
 def stream(
-    argv: Sequence[str],
+    command: Command,
     env: Mapping[str, str],
     *,
-    stdin: IO[bytes] | None = None,
     until: str | None = None,
     seconds: float | None = None,
-    grace_seconds: float = 3,
-    stop_more: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Run `argv`, print its output in order as it comes, and return how it ended.
+    """Run a command, print its output in order as it comes, and return how it ended.
 
     Stops it once its output contains `until`, or after `seconds`, or on Ctrl-C: SIGINT to its
-    group, after `grace_seconds` `stop_more()`, then SIGTERM and SIGKILL.
+    group, after the grace `stop_early()`, then SIGTERM and SIGKILL.
     """
     why: Literal["exit", "text", "time", "interrupt"] = "exit"
-    child = subprocess.Popen(
-        argv,
-        env=dict(env),
-        stdin=stdin or subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with command.stdin.open("rb") as stdin:
+        child = subprocess.Popen(
+            command.argv,
+            env=dict(env),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     output = _Output(child)
     try:
         why = output.show(until, None if seconds is None else time.monotonic() + seconds)
@@ -59,8 +72,10 @@ def stream(
         why = "interrupt"
     finally:
         if child.poll() is None:
-            _stop(child, grace_seconds, stop_more)
+            _stop(child, command)
         output.close(show=why != "text")
+    if why != "exit":
+        command.stop_rest()
     return Ended(why, child.returncode, output.printed)
 
 
@@ -129,18 +144,17 @@ class _Output:
             self.pipe.close()
 
 
-def _stop(
-    child: subprocess.Popen[bytes], grace_seconds: float, stop_more: Callable[[], None]
-) -> None:
+def _stop(child: subprocess.Popen[bytes], command: Command) -> None:
     """Stop the child's group step by step; another Ctrl-C skips to the next step."""
 
-    def send(number: int) -> Callable[[], None]:
+    def send(number: int) -> Callable[[], object]:
         return lambda: _signal_group(child, number)
 
     steps = [
-        (send(signal.SIGINT), grace_seconds),
-        (stop_more, 3.0),
-        *((send(number), seconds) for number, seconds in KILL_STEPS),
+        (send(signal.SIGINT), command.grace_seconds),
+        (command.stop_early, 3.0),
+        (send(signal.SIGTERM), 3.0),
+        (send(signal.SIGKILL), 5.0),
     ]
     for act, seconds in steps:
         with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):

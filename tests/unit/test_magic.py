@@ -125,6 +125,7 @@ def test_bad_magic_options(given):
     "line",
     [
         "build -t x .",
+        "run x python --help",
         "buildx build -t x .",
         "image build .",
         "run x",
@@ -133,6 +134,8 @@ def test_bad_magic_options(given):
         "container create x",
         "volume create v",
         "network create n",
+        "secret create s file",
+        "config create c file",
         "--debug run x",
         "docker run x",
         "docker --log-level error build .",
@@ -143,7 +146,6 @@ def test_labels_follow_the_subcommand(line):
     index = result.args.index(LABELS[0])
     assert result.args[index + 1] == LABELS[1]
     assert result.args[index - 1] in ("build", "run", "create")
-    assert result.labelled
     typed = tuple(line.removeprefix("docker ").split())
     assert result.args[:index] + result.args[index + 2 :] == typed
 
@@ -162,12 +164,33 @@ def test_labels_follow_the_subcommand(line):
         "run --help",
         "compose down -v",
         "--version",
+        "tag a b",
+        "load -i file.tar",
+        "buildx create",
+        "swarm init",
+        "volume create --help",
     ],
 )
 def test_commands_that_create_nothing_are_unlabelled(line):
     result = plan(line, PRIVATE)
-    assert not result.labelled
     assert result.args == tuple(line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "forms"),
+    [
+        ("service create x", ["--label={}", "--container-label={}"]),
+        ("import f.tar x", ["--change=LABEL {}"]),
+        ("image import f.tar x", ["--change=LABEL {}"]),
+        ("container commit web x", ["--change=LABEL {}"]),
+    ],
+)
+def test_other_ways_to_label(line, forms):
+    pairs = [label.removeprefix("--label=") for label in LABELS]
+    args = plan(line, PRIVATE).args
+    expected = [form.format(pair) for form in forms for pair in pairs]
+    assert [word for word in args if word not in line.split()] == expected
+    assert args[-1] == "x"
 
 
 @pytest.mark.parametrize(
@@ -227,38 +250,34 @@ def test_similar_options_are_not_refused(line):
 def test_user_engine_publishes_on_loopback(given, expected):
     tail = " --name t x cmd -p 1:1"
     assert " ".join(plan(f"run {given}{tail}", USER).args).endswith(f"{expected}{tail}")
-    assert plan(f"run {given}{tail}", USER).rewritten == (given != expected)
+    assert plan(f"run {given}{tail}", USER).is_rewritten == (given != expected)
     assert " ".join(plan(f"run {given}{tail}", PRIVATE).args).endswith(f"{given}{tail}")
 
 
 def test_build_inputs():
-    assert plan("build app -t x -f other", USER).build.dockerfile == "other"
-    assert plan("build --no-cache -t x app", USER).build.context == "app"
-    assert plan("build --no-cache -t x app", USER).build.dockerfile is None
+    parsed = plan("build app -t x -f other --tag y", USER).parsed
+    assert (parsed.last("--file"), parsed.values("--tag")) == ("other", ["x", "y"])
+    assert plan("buildx b --no-cache -t x app", USER).parsed.words == ("app",)
 
 
-def test_volume_name_is_no_image():
+def test_image_is_that_of_a_container():
     assert plan("volume create python:3.13-slim", PRIVATE).image == ""
-    assert plan("container create x", PRIVATE).image == "x"
-
-
-def test_named_volumes_of_run():
-    result = plan("run -v data:/d -v /etc:/e -v ./x:/x -v /anon --volume=more:/m:ro x", PRIVATE)
-    assert result.volumes == ("data", "more")
+    assert plan("container create x y", PRIVATE).image == "x"
+    assert plan("exec x ls", PRIVATE).image == ""
 
 
 def test_foreground_run_is_detected():
-    assert plan("run --rm x", PRIVATE).foreground_run
-    assert not plan("run -d x", PRIVATE).foreground_run
-    assert plan("run --cidfile f x sleep -d", PRIVATE).cidfile == "f"
+    assert plan("run --rm x", PRIVATE).is_foreground_run
+    assert not plan("run -d x", PRIVATE).is_foreground_run
+    assert plan("run --cidfile f x sleep -d", PRIVATE).parsed.last("--cidfile") == "f"
 
 
 def test_compose_options_are_separated():
-    compose = plan("compose -f a/b.yaml -p n --profile q up -d --build", PRIVATE).compose
-    assert compose.files == ("a/b.yaml",)
-    assert compose.kept == ("--profile", "q")
-    assert compose.options == ("-f", "a/b.yaml", "-p", "n", "--profile", "q")
-    assert compose.rest == ("up", "-d", "--build")
+    result = plan("--debug compose -f a/b.yaml -p n --profile q up -d --build", PRIVATE)
+    assert (result.command, result.args[result.at :]) == ("compose up", ("up", "-d", "--build"))
+    assert result.args[: result.at - result.project.first] == ("--debug", "compose")
+    names = [(option.name, option.value) for option in result.project.options]
+    assert names == [("--file", "a/b.yaml"), ("--project-name", "n"), ("--profile", "q")]
 
 
 def test_empty_command_is_refused():
@@ -270,7 +289,8 @@ def test_empty_command_is_refused():
 
 
 def run_python(code, **options):
-    return child.stream([sys.executable, "-uc", code], {}, **options)
+    limits = {key: options.pop(key) for key in ("until", "seconds") if key in options}
+    return child.stream(child.Command([sys.executable, "-uc", code], **options), {}, **limits)
 
 
 def test_output_is_merged_in_order(capsys):
@@ -294,7 +314,7 @@ def test_child_that_ignores_signals_is_killed():
         "\nprint('on')\ntime.sleep(60)"
     )
     calls = []
-    ended = run_python(code, until="on", grace_seconds=0.2, stop_more=lambda: calls.append(1))
+    ended = run_python(code, until="on", grace_seconds=0.2, stop_early=lambda: calls.append(1))
     assert (ended.why, ended.code, calls) == ("text", -9, [1])
 
 
