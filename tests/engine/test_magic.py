@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import dataclasses
+import re
 import threading
 import time
 import uuid
@@ -12,11 +13,12 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import helpers.engine.find
+from helpers.engine import standin
 from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, owner_id
 from helpers.engine.standin import image_for
 from helpers.errors import CourseError, DockerCommandFailed, DockerCommandStopped
-from helpers.magic import load
+from helpers.magic import load, options
 from helpers.process import wait_until
 
 pytestmark = pytest.mark.engine
@@ -241,10 +243,127 @@ def test_user_engine_uses_contexts_and_loopback(engine, cell, name, tmp_path, ca
         cell("%docker compose down --rmi local")
 
 
-def test_notice_is_printed_once(cell, name, capsys, monkeypatch):
-    monkeypatch.setattr("helpers.magic.execute._noticed", False)
-    cell(f"%%docker\nvolume create {name}-a\nvolume create {name}-b")
-    assert capsys.readouterr().out.count("python3 -m helpers clean") == 1
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [
+        ("", options.GLOBAL),
+        ("run", options.RUN),
+        ("create", options.RUN),
+        ("start", options.START),
+        ("exec", options.EXEC),
+        ("build", options.BUILD),
+        ("compose", options.COMPOSE),
+        ("compose up", options.COMPOSE_UP),
+        ("compose run", options.COMPOSE_RUN),
+        ("compose exec", options.COMPOSE_EXEC),
+    ],
+)
+def test_options_are_those_of_help(private_engine, command, table):
+    """--help of the course's own client, the newest that the course runs with."""
+    shown = private_engine.run(*command.split(), "--help").stdout
+    listed = re.findall(r"^ +(?:(-\w), )?(--[\w-]+)(?: (\S+))?(?=  |$)", shown, re.M)
+    assert len(listed) > 2
+    for short, long, kind in listed:
+        for name in filter(None, (short, long)):
+            assert table.known.get(name) == (long, bool(kind)), name
+
+
+SLEEPER = "    init: true\n    command: [sleep, '600']\n    stop_grace_period: 2s\n"
+
+
+@pytest.fixture
+def project(engine, cell, name, tmp_path):
+    """Return a function that writes the project's compose.yaml; remove the project afterwards."""
+    folder = tmp_path / name
+    folder.mkdir()
+
+    def write(services):
+        folder.joinpath("compose.yaml").write_text(f"services:\n{services}")
+
+    cell(f"%cd -q {folder}")
+    yield write
+    label = f"label=com.docker.compose.project={name}"
+    for object_id in engine.run("ps", "-aq", "--filter", label).stdout.split():
+        engine.run("rm", "-fv", object_id)
+
+
+def test_until_stops_the_project_each_time(engine, cell, name, project):
+    """SIGINT can arrive before Compose listens, or while the engine starts a container."""
+    image = image_for(engine, BASE)
+    project("".join(f"  {each}:\n    image: {image}\n{SLEEPER}" for each in ("web", "db", "api")))
+    for _ in range(3):
+        cell("%docker --until Attaching compose up")
+        time.sleep(1)
+        assert running(engine, name) == []
+        cell("%docker compose down")
+
+
+def test_service_gets_the_stand_in(engine, cell, name, project, monkeypatch, capsys):
+    """A service without a build runs the stand-in; health checks and dependencies stay."""
+    known = {"postgres:17": image_for(engine, BASE)}
+    monkeypatch.setattr(standin, "image_for", lambda engine, image: known.get(image, image))
+    health = "    healthcheck: {test: [CMD, 'true'], interval: 1s}\n"
+    needs = "    depends_on: {db: {condition: service_healthy}}\n"
+    project(
+        f"  db:\n    image: postgres:17\n{SLEEPER}{health}"
+        f"  web:\n    image: {known['postgres:17']}\n{SLEEPER}{needs}"
+    )
+    cell("%docker compose up -d")
+    cell("%docker compose ps --format '{{.Service}} {{.Image}} {{.Health}}'")
+    assert f"db {known['postgres:17']} healthy" in capsys.readouterr().out
+    cell("%docker compose down")
+
+
+def test_project_of_somebody_else_is_left_alone(engine, cell, name, project, tmp_path):
+    image = image_for(engine, BASE)
+    project(f"  web:\n    image: {image}\n{SLEEPER}    volumes: ['data:/d']\nvolumes:\n  data:\n")
+    folder = str(tmp_path / name)
+    theirs = ("compose", "--project-directory", folder, "-f", f"{folder}/compose.yaml")
+    assert engine.run(*theirs, "up", "-d").returncode == 0
+
+    def state():
+        return engine.run(
+            "ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}", "-f", f"name={name}"
+        )
+
+    before = state().stdout
+    verbs = ("up -d", "run web true", "create", "build", "down -v", "rm -f", "stop", "restart")
+    for verb in verbs:
+        for line in (f"compose {verb}", f"compose -p {name} {verb}"):
+            with pytest.raises(
+                CourseError, match=f"Compose project '{name}'.* not the course's"
+            ) as caught:
+                cell(f"%docker {line}")
+            assert "-p another-name" in caught.value.hint
+    assert state().stdout == before and "running" in before
+    cell("%docker compose ps")
+    cell(f"%docker compose -p {name}-2 up -d")
+    assert len(running(engine, f"{name}-2")) == 1
+    cell(f"%docker compose -p {name}-2 down -v")
+    assert state().stdout == before
+    assert engine.run(*theirs, "down").returncode == 0
+    with pytest.raises(CourseError):  # their data is still there
+        cell("%docker compose down -v")
+    assert engine.run(*theirs, "down", "-v").returncode == 0
+    cell("%docker compose up -d")
+    cell("%docker compose down -v")
+
+
+def test_wrong_compose_file_is_shown_by_compose(cell, project, capsys):
+    project("  web:\n    imagee: x\n")
+    for verb in ("up -d", "down"):
+        with pytest.raises(DockerCommandFailed, match=f"compose {verb}"):
+            cell(f"%docker compose {verb}")
+        assert capsys.readouterr().out.count("imagee") == 1
+
+
+def test_images_from_containers_and_files_are_labelled(engine, cell, name, tmp_path):
+    cell(f"%docker create --name {name} {BASE} true")
+    cell(f"%docker commit {name} {name}:committed")
+    cell(f"%docker export -o {tmp_path}/x.tar {name}")
+    cell(f"%docker import {tmp_path}/x.tar {name}:imported")
+    assert label_of(engine, "image", f"{name}:committed") == owner_id()
+    assert label_of(engine, "image", f"{name}:imported") == owner_id()
 
 
 def test_bad_line_has_no_traceback(cell, capsys):
