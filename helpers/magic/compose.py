@@ -1,4 +1,4 @@
-"""Compose commands of `%docker`: the project is labelled, and other people's projects are left alone.
+"""Compose commands of `%docker`: label the project, and leave other people's projects alone.
 
 Compose reads the project, with all files and variables resolved, from its standard input.
 """
@@ -6,20 +6,21 @@ Compose reads the project, with all files and variables resolved, from its stand
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from docker.errors import DockerException
 
 from helpers import process
 from helpers.engine import standin
 from helpers.engine.engine import Engine
-from helpers.engine.labels import OWNER_LABEL, labels, owner_id
+from helpers.engine.labels import OWNER_LABEL, labels
 from helpers.errors import CourseError
 from helpers.magic.child import Command
 from helpers.magic.parse import Plan
 
-FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 CREATING = frozenset(
     f"compose {verb}" for verb in ("up", "run", "create", "build", "scale", "watch")
 )
@@ -37,10 +38,10 @@ def prepare(plan: Plan, engine: Engine, env: Mapping[str, str], folder: Path) ->
     if {"-h", "--help"} & set(plan.args):
         return as_typed
     before, rest = plan.args[: plan.at - plan.project.first], plan.args[plan.at :]
-    config = ("--profile", "*", "config", "--format", "json")
-    completed = process.run([engine.docker, *plan.args[: plan.at], *config], env=env, timeout=60)
+    config = (engine.docker, *plan.args[: plan.at], "--profile", "*", "config")
+    completed = process.run([*config, "--format", "json"], env=env, timeout=60)
     if plan.command in CREATING and completed.returncode:
-        return Command((engine.docker, *plan.args[: plan.at], *config))  # it prints what is wrong
+        return Command((*config, "--quiet"))  # it prints what is wrong
     project = json.loads(completed.stdout) if completed.returncode == 0 else {}
     typed_name = plan.project.last("--project-name") or env.get("COMPOSE_PROJECT_NAME", "")
     name = project.get("name", typed_name)
@@ -58,10 +59,9 @@ def prepare(plan: Plan, engine: Engine, env: Mapping[str, str], folder: Path) ->
     kept = [
         f"{option.name}={option.value}"
         for option in plan.project.options
-        if option.name not in ("--file", "--project-name", "--project-directory")
+        if option.name not in ("--file", "--project-name")
     ]
-    place = ("-p", name, "--project-directory", _project_directory(plan))
-    argv = (engine.docker, *before, *place, *kept, "-f", "-", *rest)
+    argv = (engine.docker, *before, *kept, "-p", name, "-f", "-", *rest)
     running = _containers(name, engine, "running")
 
     def stop_new_containers() -> None:
@@ -76,15 +76,14 @@ def prepare(plan: Plan, engine: Engine, env: Mapping[str, str], folder: Path) ->
 
 
 def _is_foreign(project: str, engine: Engine) -> bool:
-    """Return whether anything of a project on this engine was not created by this checkout."""
-    api, filters = engine.client.api, {"label": f"{PROJECT_LABEL}={project}"}
-    objects = [
-        *api.containers(all=True, filters=filters),
-        *api.networks(filters=filters),
-        *(api.volumes(filters=filters)["Volumes"] or ()),
-        *api.images(filters=filters),
-    ]
-    return any((each["Labels"] or {}).get(OWNER_LABEL) != owner_id() for each in objects)
+    """Return whether the engine has anything of a project that the course didn't create."""
+    filters = {"label": f"{PROJECT_LABEL}={project}"}
+    objects: list[dict[str, Any]] = []
+    with suppress(DockerException, OSError):  # docker itself reports that no engine answers
+        api = engine.client.api
+        objects += api.containers(all=True, filters=filters) + api.networks(filters=filters)
+        objects += api.images(filters=filters) + (api.volumes(filters=filters)["Volumes"] or [])
+    return any(OWNER_LABEL not in (each["Labels"] or {}) for each in objects)
 
 
 def _adapt_project(project: dict[str, Any], engine: Engine) -> None:
@@ -122,24 +121,6 @@ def _containers(project: str, engine: Engine, state: str) -> set[str]:
     """Return the ids of the project's containers in a state, such as "running"."""
     filters = (f"--filter=label={PROJECT_LABEL}={project}", f"--filter=status={state}")
     return set(engine.run("ps", "-aq", "--no-trunc", *filters).stdout.split())
-
-
-def _project_directory(plan: Plan) -> str:
-    """Return the folder that relative paths start from.
-
-    It is the given folder, else the first file's, else the nearest one upwards with a Compose file.
-    """
-    if given := plan.project.last("--project-directory"):
-        return str(Path(given).absolute())
-    separator = os.environ.get("COMPOSE_PATH_SEPARATOR", os.pathsep)
-    listed = os.environ.get("COMPOSE_FILE", "").split(separator)
-    first = [*plan.project.values("--file"), *listed][0]
-    if first and first != "-":
-        return str(Path(first).absolute().parent)
-    folders = (Path.cwd(), *Path.cwd().parents)
-    return str(
-        next((f for f in folders if any((f / name).is_file() for name in FILES)), folders[0])
-    )
 
 
 def context_args(dockerfile: Path, engine: Engine) -> list[str]:
