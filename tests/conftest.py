@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.engine import standin
+from helpers.engine import base_image
 from helpers.engine.cleanup import is_course_object
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
@@ -29,7 +29,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def private_engine() -> Engine:
     """Return the private engine (classic image store) with the base image on it."""
     engine = connect()
-    standin.ensure_base_image(engine)
+    base_image.ensure_base_image(engine)
     return engine
 
 
@@ -38,7 +38,7 @@ def user_engine(private_engine: Engine) -> Iterator[Engine]:
     """Yield a second engine as a user's: with the containerd image store, as students have it."""
     with short_folder() as folder, second_engine(folder) as daemon, internet_access(daemon):
         engine = as_user_engine(daemon)
-        standin.ensure_base_image(engine)
+        base_image.ensure_base_image(engine)
         yield engine
 
 

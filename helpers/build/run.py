@@ -20,10 +20,10 @@ from helpers.build.provenance import read_record
 from helpers.build.report import list_rows
 from helpers.build.result import BuildReport
 from helpers.engine import probe
+from helpers.engine.base_image import named_contexts
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
 from helpers.engine.labels import labels
-from helpers.engine.standin import named_contexts
 from helpers.errors import BuildFailed, CourseError
 from helpers.process import stop_group
 

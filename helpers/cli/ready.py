@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import requests
 
-from helpers.engine import find, standin
+from helpers.engine import base_image, find
 from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine
 from helpers.errors import CourseError, EngineUnavailable
@@ -24,10 +24,10 @@ def ready_engine() -> Engine:
     else:
         _ask()
         engine = _connect_first_time()
-    if standin.base_image(engine) == "missing":
-        with step(f"base image {standin.REAL}"):
-            standin.ensure_base_image(engine, lambda text: say(f"     {text}"))
-    kind = standin.base_image(engine)
+    if base_image.find_kind(engine) == "missing":
+        with step(f"base image {base_image.REAL}"):
+            base_image.ensure_base_image(engine, say=lambda text: say(f"     {text}"))
+    kind = base_image.find_kind(engine)
     name = "your engine" if engine.kind == "user" else "the course's private engine"
     say(f"  ✓  {name}, version {engine.version}; base image: {kind}")
     if engine.kind == "user" and engine.has_course_client:
@@ -56,14 +56,14 @@ def _connect_first_time() -> Engine:
     One after the other where both would ask for sudo's password.
     """
     with ThreadPoolExecutor(1) as background:
-        if (os.geteuid() == 0 or standin.is_rootless()) and not _registry_answers():
-            background.submit(_build_standin)
+        if (os.geteuid() == 0 or base_image.is_rootless()) and not _registry_answers():
+            background.submit(_build_stand_in)
         return find.connect()
 
 
-def _build_standin() -> None:
-    with suppress(CourseError), step(f"stand-in for {standin.REAL} from Debian packages"):
-        standin.ensure_tarball()  # if it fails, the next step tries again and reports why
+def _build_stand_in() -> None:
+    with suppress(CourseError), step(f"stand-in for {base_image.REAL} from Debian packages"):
+        base_image.ensure_tarball()  # if it fails, the next step tries again and reports why
 
 
 def _registry_answers() -> bool:

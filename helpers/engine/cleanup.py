@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from helpers.engine.base_image import STAND_INS
 from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, TOOLS, is_in_use_elsewhere, owner_id
-from helpers.engine.standin import REAL, STANDIN
 
 BUILT_IN_NETWORKS = ("bridge", "host", "none")
 Labels = dict[str, str] | None
@@ -48,8 +48,8 @@ def clean(
     """Remove the containers, networks, volumes and images of this checkout, in that order.
 
     Without `all_sessions`, objects of another running notebook of this checkout stay. `tools`
-    includes the images that are built once for all chapters, and on a user's engine the stand-in
-    base image (which has no owner, because images built on it would inherit the label).
+    includes the images that are built once for all chapters, and on a user's engine the stand-ins
+    (which have no owner, because images built on them would inherit the label).
     `also_unlabelled` includes objects without an owner, for the private engine: they come from
     commands typed in a terminal.
     """
@@ -99,15 +99,17 @@ def _find_removals(
         container.attrs["ImageID"]
         for container in client.containers.list(all=True, sparse=True, ignore_removed=True)
     }
+    base_images = {*STAND_INS, *STAND_INS.values()}
     for image in client.images.list():
         is_kept_tool = is_tool(image.tags) and not tools
-        if is_kept_tool or not is_removed(image.labels) or {REAL, STANDIN} & set(image.tags):
+        if is_kept_tool or not is_removed(image.labels) or base_images & set(image.tags):
             continue
         # Remove it by its id: another checkout may have taken over the tag.
         remove = partial(client.images.remove, image.id, force=True)
         yield "images", None if image.id in images_in_use else remove
-    if tools and engine.kind == "user" and client.images.list(STANDIN):
-        yield "images", partial(client.images.remove, STANDIN)
+    for stand_in in STAND_INS.values() if tools and engine.kind == "user" else ():
+        if client.images.list(stand_in):
+            yield "images", partial(client.images.remove, stand_in)
 
 
 def _try_remove(remove: Callable[[], object]) -> bool:

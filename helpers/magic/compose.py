@@ -14,7 +14,7 @@ from typing import Any
 from docker.errors import DockerException
 
 from helpers import process
-from helpers.engine import standin
+from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, labels
 from helpers.errors import CourseError
@@ -94,7 +94,7 @@ def _adapt_project(project: dict[str, Any], engine: Engine) -> None:
             _add_labels(build)
             _add_contexts(build, engine)
         elif image := service.get("image"):
-            service["image"] = standin.image_for(engine, image)
+            service["image"] = base_image.image_for(engine, image)
         for port in service.get("ports", []) if engine.kind == "user" else []:
             port.setdefault("host_ip", "127.0.0.1")
             port.setdefault("published", "0")  # any; without it Compose ignores the address
@@ -131,4 +131,4 @@ def context_args(dockerfile: Path, engine: Engine) -> list[str]:
 
     text = dockerfile.read_text(encoding="utf-8-sig", errors="replace")
     check_stages(engine, text)
-    return standin.named_contexts(engine, text)
+    return base_image.named_contexts(engine, text)

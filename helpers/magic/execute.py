@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from helpers.engine import probe, standin
+from helpers.engine import base_image, probe
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels, name_taken
 from helpers.errors import CourseError, DockerCommandFailed, DockerCommandStopped
@@ -169,7 +169,7 @@ def _use_contexts(plan: Plan, engine: Engine) -> Plan:
 
 def _use_stand_in(plan: Plan, engine: Engine) -> Plan:
     """Return a container's plan with the stand-in's name where only a stand-in is available."""
-    image = standin.image_for(engine, plan.image) if plan.image else ""
+    image = base_image.image_for(engine, plan.image) if plan.image else ""
     if image == plan.image:
         return plan
     at = len(plan.args) - len(plan.parsed.words)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from helpers.build import build_image
+from helpers.engine.base_image import named_contexts
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
-from helpers.engine.standin import named_contexts
 
 pytestmark = [pytest.mark.engine, pytest.mark.benchmark]
 

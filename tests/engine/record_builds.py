@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers.engine import standin
+from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
 from helpers.engine.labels import labels
@@ -48,7 +48,7 @@ def record(case: Path, engine: Engine) -> dict[str, object]:
                 TAG,
                 *(f"--label={k}={v}" for k, v in labels().items()),
                 *target,
-                *standin.named_contexts(engine, text),
+                *base_image.named_contexts(engine, text),
                 str(case),
             ],
             env={**engine.env, "BUILDX_METADATA_PROVENANCE": "max"},
@@ -67,7 +67,7 @@ def record(case: Path, engine: Engine) -> dict[str, object]:
 def main(name: str) -> None:
     """Record all cases under recorded/NAME."""
     engine = connect()
-    standin.ensure_base_image(engine)
+    base_image.ensure_base_image(engine)
     (RECORDED / name).mkdir(parents=True, exist_ok=True)
     for case in sorted(path for path in CASES.iterdir() if path.is_dir()):
         data = json.dumps(record(case, engine), ensure_ascii=False).encode()

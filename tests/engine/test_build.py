@@ -16,7 +16,7 @@ import pytest
 
 from helpers.build import build_image
 from helpers.build.result import BuildReport
-from helpers.engine import standin
+from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 from helpers.engine.private import PrivateEngine
@@ -58,7 +58,7 @@ def plain_log(engine: Engine, folder: Path, tag: str, *flags: str) -> str:
         tag,
         *flags,
         *(f"--label={k}={v}" for k, v in labels().items()),
-        *standin.named_contexts(engine, text),
+        *base_image.named_contexts(engine, text),
         str(folder),
     )
     return completed.stderr
@@ -291,7 +291,7 @@ def test_engine_stopped_in_mid_build(second_daemon: PrivateEngine, engine: Engin
     answer = second_daemon.answer()
     assert answer
     other = second_daemon.engine(answer.version)
-    base = standin.image_for(engine, "python:3.13-slim")
+    base = base_image.image_for(engine, "python:3.13-slim")
     saved = subprocess.Popen([engine.docker, "save", base], env=engine.env, stdout=subprocess.PIPE)
     loaded = subprocess.run(
         [other.docker, "load"],

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from helpers.build import build_image
-from helpers.engine import standin
+from helpers.engine import base_image
 from helpers.engine.cleanup import clean, count_course_objects
 from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, name_taken, owner_id
-from helpers.engine.standin import STANDIN
 from helpers.paths import CHECKOUT
 from tests.inventory import inventory, make_set
 
 pytestmark = pytest.mark.engine
+STAND_IN = base_image.STAND_INS[base_image.REAL]
 both_stores = pytest.mark.parametrize("second_daemon", ["containerd", "classic"], indirect=True)
 
 
@@ -37,9 +37,9 @@ def test_only_course_objects_are_removed(fresh_user_engine: Engine) -> None:
 @both_stores
 def test_clean_removes_stand_in(fresh_user_engine: Engine) -> None:
     before = inventory(fresh_user_engine)
-    standin.ensure_base_image(fresh_user_engine)
+    base_image.ensure_base_image(fresh_user_engine)
     clean(fresh_user_engine, tools=False)
-    assert STANDIN in inventory(fresh_user_engine)["images"]
+    assert STAND_IN in inventory(fresh_user_engine)["images"]
     clean(fresh_user_engine)
     assert inventory(fresh_user_engine) == before
 
@@ -124,13 +124,13 @@ def test_build_reloads_pruned_stand_in(
     kind: str, fresh_user_engine: Engine, tmp_path: Path
 ) -> None:
     engine = dataclasses.replace(fresh_user_engine, kind=kind)
-    standin.ensure_base_image(engine)
-    (tmp_path / "Dockerfile").write_text(f"FROM {standin.REAL}\nENV A=1\n")
-    for remove in (["system", "prune", "-af"], ["rmi", "-f", standin.REAL, STANDIN]):
+    base_image.ensure_base_image(engine)
+    (tmp_path / "Dockerfile").write_text(f"FROM {base_image.REAL}\nENV A=1\n")
+    for remove in (["system", "prune", "-af"], ["rmi", "-f", base_image.REAL, STAND_IN]):
         engine.run(*remove)
-        assert standin.base_image(engine) == "missing"
+        assert base_image.find_kind(engine) == "missing"
         build_image(tmp_path, tag="after-prune", engine=engine)
-        assert standin.base_image(engine) == "stand-in"
+        assert base_image.find_kind(engine) == "stand-in"
 
 
 @both_stores
@@ -163,10 +163,10 @@ def test_course_objects_used_by_others_stay(fresh_user_engine: Engine) -> None:
 def test_private_engine_loses_unlabelled_objects(fresh_user_engine: Engine) -> None:
     private = dataclasses.replace(fresh_user_engine, kind="private")
     make_set(fresh_user_engine, "typed", {})
-    standin.ensure_base_image(private)
+    base_image.ensure_base_image(private)
     make_set(fresh_user_engine, "other-checkout", {OWNER_LABEL: "0123456789ab"})
     clean(private, also_unlabelled=True)
-    assert fresh_user_engine.run("image", "inspect", STANDIN).returncode == 0
+    assert fresh_user_engine.run("image", "inspect", STAND_IN).returncode == 0
     left = inventory(fresh_user_engine)
     assert "typed-image:1" not in left["images"]
     assert left["containers"] == {"other-checkout-container"}

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
+from helpers.engine.base_image import named_contexts
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 from helpers.engine.probe import image_store
-from helpers.engine.standin import named_contexts
 from helpers.errors import CourseError
 from helpers.experiments.layers.measure import inspect_layers
 

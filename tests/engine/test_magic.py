@@ -13,10 +13,10 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import helpers.engine.find
-from helpers.engine import standin
+from helpers.engine import base_image
+from helpers.engine.base_image import image_for
 from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, owner_id
-from helpers.engine.standin import image_for
 from helpers.errors import CourseError, DockerCommandFailed, DockerCommandStopped
 from helpers.magic import load, options
 from helpers.process import wait_until
@@ -212,7 +212,7 @@ def test_user_engine_uses_contexts_and_loopback(engine, cell, name, tmp_path, ca
     user = dataclasses.replace(engine, kind="user")
     monkeypatch.setattr(helpers.engine.find, "connect", lambda: user)
     monkeypatch.setattr(
-        "helpers.engine.standin.named_contexts",
+        "helpers.engine.base_image.named_contexts",
         lambda engine, text: [
             "--build-context",
             f"not-available:1=docker-image://{image_for(engine, BASE)}",
@@ -301,7 +301,7 @@ def test_until_stops_the_project_each_time(engine, cell, name, project):
 def test_service_gets_the_stand_in(engine, cell, name, project, monkeypatch, capsys):
     """A service without a build runs the stand-in; health checks and dependencies stay."""
     known = {"postgres:17": image_for(engine, BASE)}
-    monkeypatch.setattr(standin, "image_for", lambda engine, image: known.get(image, image))
+    monkeypatch.setattr(base_image, "image_for", lambda engine, image: known.get(image, image))
     health = "    healthcheck: {test: [CMD, 'true'], interval: 1s}\n"
     needs = "    depends_on: {db: {condition: service_healthy}}\n"
     project(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers import process
-from helpers.engine import standin
+from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine, as_root
 from helpers.engine.private.life import START_SECONDS
@@ -40,7 +40,7 @@ def prepare(daemon: PrivateEngine) -> Engine:
     answer = daemon.answer()
     assert answer
     engine = daemon.engine(answer.version)
-    standin.ensure_base_image(engine)
+    base_image.ensure_base_image(engine)
     return engine
 
 

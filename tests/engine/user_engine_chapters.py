@@ -9,9 +9,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from helpers.engine import standin
+from helpers.engine import base_image
 from helpers.engine.cleanup import clean
-from helpers.engine.standin import STANDIN
+from helpers.engine.base_image import STANDIN
 from helpers.paths import CHECKOUT
 from tests.conftest import as_user_engine, import_foreign_image, second_engine, short_folder
 from tests.inventory import inventory, make_set
@@ -29,7 +29,7 @@ def main(chapters: list[str]) -> int:
         import_foreign_image(engine, folder)
         make_set(engine, "foreign", {})
         before = inventory(engine)
-        ready = standin.ensure_base_image(engine)
+        ready = base_image.ensure_base_image(engine)
         command = [sys.executable, *NBVAL, *chapters]
         code = subprocess.run(command, cwd=CHECKOUT, env=engine.env, check=False).returncode
         after = inventory(engine)

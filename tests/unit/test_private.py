@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.engine import find, standin
+from helpers.engine import base_image, find
 from helpers.engine.engine import Engine
 from helpers.engine.private import RECIPE, PrivateEngine
 from helpers.errors import CourseError, EngineUnavailable, NotResolvable
@@ -168,16 +168,16 @@ def test_parallel_starts_build_stand_in_once(
     def build() -> None:
         builds.append("tarball")
         time.sleep(0.3)
-        standin.tarball_path().write_text("")
+        base_image.tarball_path().write_text("")
 
     class NoImages(Engine):
         def run(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
             return subprocess.CompletedProcess(args, 1, "", "cannot be pulled")
 
-    monkeypatch.setattr(standin, "base_image", lambda engine: "missing")
-    monkeypatch.setattr(standin, "build_tarball", build)
-    monkeypatch.setattr(standin, "load_tarball", lambda engine: None)
+    monkeypatch.setattr(base_image, "find_kind", lambda engine: "missing")
+    monkeypatch.setattr(base_image, "build_tarball", build)
+    monkeypatch.setattr(base_image, "load_tarball", lambda engine: None)
     engine = NoImages("unix:///nowhere", "user", "28")
     with ThreadPoolExecutor(2) as both:
-        results = list(both.map(lambda _: standin.ensure_base_image(engine), range(2)))
+        results = list(both.map(lambda _: base_image.ensure_base_image(engine), range(2)))
     assert results == ["stand-in", "stand-in"] and builds == ["tarball"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from helpers import bootstrap
-from helpers.engine import find, probe, standin
+from helpers.engine import base_image, find, probe
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 from helpers.engine.private import PrivateEngine
@@ -75,16 +75,16 @@ def _check_plugin(engine: Engine, name: str, command: str) -> Row:
 
 def _check_base_image(engine: Engine) -> Iterator[Row]:
     """Yield whether the base image is there and, if it is, whether a container of it runs."""
-    state = standin.base_image(engine)
+    state = base_image.find_kind(engine)
     if state == "missing":
-        yield Row("base image", False, f"{standin.REAL}: missing → {START}")
+        yield Row("base image", False, f"{base_image.REAL}: missing → {START}")
         return
-    yield Row("base image", True, f"{standin.REAL}: {state}")
+    yield Row("base image", True, f"{base_image.REAL}: {state}")
     completed = engine.run(
         "run",
         "--rm",
         *(f"--label={key}={value}" for key, value in labels().items()),
-        standin.image_for(engine, standin.REAL),
+        base_image.image_for(engine, base_image.REAL),
         "python",
         "-c",
         "print('hello')",

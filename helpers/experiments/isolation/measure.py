@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from helpers.engine.base_image import REAL, image_for
 from helpers.engine.find import connect
 from helpers.engine.labels import labels
-from helpers.engine.standin import REAL, image_for
 from helpers.errors import CourseError
 from helpers.experiments.isolation.result import (
     CONTAINER,

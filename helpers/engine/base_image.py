@@ -1,14 +1,16 @@
-"""The chapters' base image: the real `python:3.13-slim`, or a stand-in if it can't be pulled.
+"""The images that chapters build on: the real ones, or stand-ins where they can't be pulled.
 
-The stand-in is built once from the packages of Debian trixie (whose Python is 3.13), kept as a file
-in the cache folder, and marked by a label. On the private engine it also gets the real name; on a
-user's engine it never does, and builds find it through a named context.
+Stand-ins are made from the packages of Debian trixie: its Python is 3.13, its PostgreSQL is 17. The
+one for Python is built once and kept as a file in the cache folder; the one for PostgreSQL is built
+on it by the engine. A label marks them. On the private engine a stand-in also gets the real name;
+on a user's engine it never does, and builds use it through a named context.
 Source: mmdebstrap(1), docker import, BuildKit's named contexts.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -25,72 +27,97 @@ from helpers.errors import CourseError
 from helpers.paths import cache_dir
 from helpers.setup import packages
 
+Say = Callable[[str], None]
+
 REAL = "python:3.13-slim"
-STANDIN = "dockercourse/python-standin:3.13"
-STANDIN_LABEL = "org.dockercourse.standin"
-PULL_SECONDS = 60
+POSTGRES = "postgres:17"
+STAND_INS = {REAL: "dockercourse/python-standin:3.13", POSTGRES: "dockercourse/postgres-standin:17"}
+STAND_IN_LABEL = "org.dockercourse.standin"
+POSTGRES_CONTEXT = Path(__file__).parent / "postgres"
+PULL_SECONDS = 120
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
-def base_image(engine: Engine) -> str:
-    """Return which base image builds on this engine use: "real", "stand-in" or "missing"."""
-    real = probe.inspect_image(engine.host, REAL)
-    if real:
-        return "stand-in" if STANDIN_LABEL in (real["Config"].get("Labels") or {}) else "real"
-    if engine.kind == "user" and probe.inspect_image(engine.host, STANDIN):
+def find_kind(engine: Engine, image: str = REAL) -> str:
+    """Return which image this engine uses for `image`: "real", "stand-in" or "missing"."""
+    if present := probe.inspect_image(engine.host, image):
+        is_stand_in = (present["Config"].get("Labels") or {}).get(STAND_IN_LABEL) == image
+        return "stand-in" if is_stand_in else "real"
+    if engine.kind == "user" and probe.inspect_image(engine.host, STAND_INS[image]):
         return "stand-in"
     return "missing"
 
 
-def ensure_base_image(engine: Engine, say: Callable[[str], None] = lambda text: None) -> str:
-    """Return "real" or "stand-in", after pulling the image or building the stand-in if needed.
+def ensure_base_image(engine: Engine, image: str = REAL, say: Say = lambda text: None) -> str:
+    """Return "real" or "stand-in", after pulling the image or making the stand-in if needed.
 
-    Raises CourseError if neither is possible.
+    `image` is one of STAND_INS. A private engine that uses a stand-in pulls nothing. Raises
+    CourseError if neither is possible.
     """
-    present = base_image(engine)
-    if present != "missing":
-        return present
+    kind = find_kind(engine, image)
+    if kind != "missing":
+        return kind
     if engine.kind == "user" or not tarball_path().is_file():
-        say(f"pulling {REAL}")
+        say(f"pulling {image}")
         with suppress(subprocess.TimeoutExpired):
-            if engine.run("pull", REAL, timeout=PULL_SECONDS).returncode == 0:
+            if engine.run("pull", image, timeout=PULL_SECONDS).returncode == 0:
                 return "real"
-    if not tarball_path().is_file():
-        say(f"{REAL} could not be pulled: building a stand-in from Debian packages")
-    ensure_tarball()
-    load_tarball(engine)
+    _make_stand_in(engine, image, say)
     return "stand-in"
 
 
-def named_contexts(engine: Engine, dockerfile_text: str) -> list[str]:
-    """Return the `--build-context` arguments with which a build finds the stand-in, if needed.
+def named_contexts(engine: Engine, dockerfile_text: str, say: Say = lambda text: None) -> list[str]:
+    """Return the `--build-context` arguments with which a build uses the stand-ins it needs.
 
-    A stand-in that was removed (`docker system prune -a`) is loaded again first (3 s).
+    A stand-in that is missing (after `docker system prune -a`) is made again first.
     """
-    if REAL.partition(":")[0] not in dockerfile_text or image_for(engine, REAL) == REAL:
-        return []
-    return ["--build-context", f"{REAL}=docker-image://{STANDIN}"]
+    args = []
+    for image in STAND_INS:
+        name = image.partition(":")[0]  # the tag may be in an ARG
+        if re.search(rf"(?i)\b(from|arg)\b.*\b{name}\b", dockerfile_text):
+            stand_in = image_for(engine, image, say)
+            if stand_in != image:
+                args += ["--build-context", f"{image}=docker-image://{stand_in}"]
+    return args
 
 
-def image_for(engine: Engine, image: str) -> str:
-    """Return the image to run for `image`: the stand-in for a base image that is not there.
+def image_for(engine: Engine, image: str, say: Say = lambda text: None) -> str:
+    """Return the image to run for `image`: the stand-in's name on a user's engine that needs one.
 
-    A stand-in that was removed is loaded again first. If the engine does not answer, return
-    `image`: the docker command then reports that.
+    On a machine that couldn't pull the Python image, a missing stand-in is made first (3 s; the
+    first time for PostgreSQL 15 s). If the engine does not answer, return `image`: the docker
+    command then reports that.
     """
-    if image != REAL:
+    if image not in STAND_INS:
         return image
     with suppress(OSError):
-        if base_image(engine) == "missing" and tarball_path().is_file():
-            load_tarball(engine)
-        if engine.kind == "user" and not probe.inspect_image(engine.host, REAL):
-            return STANDIN if probe.inspect_image(engine.host, STANDIN) else REAL
-    return REAL
+        kind = find_kind(engine, image)
+        if kind == "missing" and tarball_path().is_file():
+            _make_stand_in(engine, image, say)
+            kind = "stand-in"
+        if engine.kind == "user" and kind == "stand-in":
+            return STAND_INS[image]
+    return image
+
+
+def _make_stand_in(engine: Engine, image: str, say: Say) -> None:
+    """Make the stand-in for `image` on an engine. Raises CourseError if that fails."""
+    if image == REAL:
+        if not tarball_path().is_file():
+            say(f"{REAL} could not be pulled: building a stand-in from Debian packages")
+        ensure_tarball()
+        load_tarball(engine)
+    else:
+        ensure_base_image(engine, REAL, say)
+        say(f"building a stand-in for {image} from Debian packages")
+        build_postgres(engine)
+    if engine.kind == "private":
+        engine.run("tag", STAND_INS[image], image)
 
 
 def tarball_path() -> Path:
     """Return the file in which the stand-in's file system is kept."""
-    return cache_dir() / "base" / "python-3.13-standin.tar"
+    return cache_dir() / "base" / "python-3.13-base_image.tar"
 
 
 def ensure_tarball() -> None:
@@ -167,20 +194,33 @@ def _find_mmdebstrap() -> Path:
 
 
 def load_tarball(engine: Engine) -> None:
-    """Import the stand-in into an engine. Raises CourseError if that fails."""
+    """Import the Python stand-in into an engine. Raises CourseError if that fails."""
     # No owner label: every image built on this one would inherit it.
     changes = [
-        f'LABEL {STANDIN_LABEL}="{REAL}"',
+        f'LABEL {STAND_IN_LABEL}="{REAL}"',
         'CMD ["python3"]',
         "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "ENV PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1",
     ]
     args = [part for change in changes for part in ("--change", change)]
-    completed = engine.run("import", *args, str(tarball_path()), STANDIN, timeout=300)
-    if completed.returncode == 0 and engine.kind == "private":
-        completed = engine.run("tag", STANDIN, REAL)
+    completed = engine.run("import", *args, str(tarball_path()), STAND_INS[REAL], timeout=300)
     if completed.returncode != 0:
         raise CourseError(
             f"Could not load the base image: {completed.stderr.strip()}",
             "Check the free disk space: python3 -m helpers doctor",
+        )
+
+
+def build_postgres(engine: Engine) -> None:
+    """Build the PostgreSQL stand-in on an engine. Raises CourseError if that fails."""
+    args = ["-t", STAND_INS[POSTGRES], f"--label={STAND_IN_LABEL}={POSTGRES}"]
+    args += named_contexts(engine, f"FROM {REAL}")
+    completed = engine.run(
+        "buildx", "build", "--load", "--quiet", *args, str(POSTGRES_CONTEXT), timeout=600
+    )
+    if completed.returncode != 0:
+        raise CourseError(
+            f"{POSTGRES} could not be pulled, and building a stand-in failed: "
+            f"{process.error_line(completed)}",
+            f"Connect to the internet, then run: docker pull {POSTGRES}",
         )
