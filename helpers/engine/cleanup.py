@@ -14,6 +14,7 @@ from helpers.engine.base_image import STAND_INS
 from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, TOOLS, is_in_use_elsewhere, owner_id
 
+KINDS = ("containers", "images", "volumes", "networks")
 BUILT_IN_NETWORKS = ("bridge", "host", "none")
 Labels = dict[str, str] | None
 
@@ -34,10 +35,7 @@ class Cleaned:
 
     def text(self) -> str:
         """Return the result as one line."""
-        counts = ", ".join(
-            f"{getattr(self, name)} {name}"
-            for name in ("containers", "images", "volumes", "networks")
-        )
+        counts = ", ".join(f"{getattr(self, kind)} {kind}" for kind in KINDS)
         text = f"removed {counts}; {self.size_bytes / 1e6:.1f} MB freed"
         return text + (f"; {self.kept} kept, used by other containers" if self.kept else "")
 
@@ -67,14 +65,8 @@ def clean(
             removed[kind] += 1
         else:
             kept += 1
-    return Cleaned(
-        containers=removed["containers"],
-        images=removed["images"],
-        volumes=removed["volumes"],
-        networks=removed["networks"],
-        size_bytes=max(0, bytes_before - _used_bytes(engine)),
-        kept=kept,
-    )
+    freed = max(0, bytes_before - _used_bytes(engine))
+    return Cleaned(**{kind: removed[kind] for kind in KINDS}, size_bytes=freed, kept=kept)
 
 
 def _find_removals(
@@ -95,10 +87,8 @@ def _find_removals(
     for volume in client.volumes.list():
         if is_removed(volume.attrs.get("Labels")):
             yield "volumes", partial(volume.remove, force=True)
-    images_in_use = {
-        container.attrs["ImageID"]
-        for container in client.containers.list(all=True, sparse=True, ignore_removed=True)
-    }
+    users = client.containers.list(all=True, sparse=True, ignore_removed=True)
+    images_in_use = {container.attrs["ImageID"] for container in users}
     base_images = {*STAND_INS, *STAND_INS.values()}
     for image in client.images.list():
         is_kept_tool = is_tool(image.tags) and not tools
@@ -141,16 +131,8 @@ def is_course_object(labels: Labels, *, all_sessions: bool) -> bool:
 
 def count_course_objects(engine: Engine) -> int:
     """Return how many objects of this notebook, or of notebooks that have ended, are left."""
-    only = {"label": f"{OWNER_LABEL}={owner_id()}"}
-    client = engine.client
-    labels = [image.labels for image in client.images.list(filters=only) if not is_tool(image.tags)]
-    labels += [
-        container.labels
-        for container in client.containers.list(all=True, filters=only, ignore_removed=True)
-    ]
-    labels += [volume.attrs.get("Labels") for volume in client.volumes.list(filters=only)]
-    labels += [network.attrs.get("Labels") for network in client.networks.list(filters=only)]
-    return sum(is_course_object(each, all_sessions=False) for each in labels)
+    is_left = partial(is_course_object, all_sessions=False)
+    return sum(1 for _ in _find_removals(engine, is_left, tools=False))
 
 
 def is_tool(tags: list[str]) -> bool:

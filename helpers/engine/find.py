@@ -19,8 +19,6 @@ from helpers.engine.private import PrivateEngine
 from helpers.errors import EngineUnavailable
 
 FLOOR = 23
-BUILDX_FLOOR = (0, 14)
-COMPOSE_FLOOR = (2, 0)
 # How to install Docker Engine, by the ID of os-release(5). Debian 12's engine is too old.
 INSTALL_COMMANDS = {
     "ubuntu": "sudo apt install docker.io docker-buildx docker-compose-v2",
@@ -105,17 +103,13 @@ def _candidates() -> Iterator[str]:
 
 def _check(host: str, answer: probe.Answer) -> None:
     """Raise EngineUnavailable if the engine at `host` can't run the course."""
-    if not answer.is_docker or not answer.buildkit:
-        raise EngineUnavailable(
-            f"The engine at {host} has no BuildKit, which the course needs (Podman has none).",
-            install_hint(),
-        )
-    major = re.match(r"\d+", answer.version)
-    if not major or int(major.group()) < FLOOR:
-        raise EngineUnavailable(
-            f"The engine at {host} is version {answer.version}; the course needs {FLOOR} or newer.",
-            install_hint(),
-        )
+    if not answer.has_buildkit:
+        problem = "has no BuildKit, which the course needs (Podman has none)"
+    elif Engine(host, "user", answer.version).major < FLOOR:
+        problem = f"is version {answer.version}; the course needs {FLOOR} or newer"
+    else:
+        return
+    raise EngineUnavailable(f"The engine at {host} {problem}.", install_hint())
 
 
 def find_client(install: bool = True) -> tuple[str, dict[str, str]]:
@@ -132,11 +126,11 @@ def find_client(install: bool = True) -> tuple[str, dict[str, str]]:
     if private.unavailable_reason() or not (install or private.root.is_dir()):
         raise EngineUnavailable(
             f"A Docker Engine is running, but the docker command can't be used: {problem}",
-            "Install docker-cli, docker-buildx-plugin and "
-            "docker-compose-plugin, then run this command again.",
+            "Install docker-cli, docker-buildx-plugin and docker-compose-plugin, then run this "
+            "command again.",
         )
-    with private.leases.locked():
-        if install:
+    if install:
+        with private.leases.locked():
             private.install()
     return private.client()
 
@@ -147,29 +141,22 @@ def missing_plugin(docker: str) -> str | None:
     `--progress=rawjson` came with buildx 0.13, the source lines in a build's metadata with 0.14.
     """
 
-    def version(plugin: str) -> tuple[int, int] | None:
+    for plugin, name, floor in (("buildx", "buildx", (0, 14)), ("compose", "Compose", (2, 0))):
         completed = process.run([docker, plugin, "version"])
         match = re.search(r"\bv?(\d+)\.(\d+)", completed.stdout)
-        return (int(match[1]), int(match[2])) if match and completed.returncode == 0 else None
-
-    buildx, compose = version("buildx"), version("compose")
-    if buildx is None or buildx < BUILDX_FLOOR:
-        return f"its buildx plugin is {_describe(buildx, BUILDX_FLOOR)}."
-    if compose is None or compose < COMPOSE_FLOOR:
-        return f"its Compose plugin is {_describe(compose, COMPOSE_FLOOR)}."
+        if completed.returncode != 0 or not match:
+            problem = "missing"
+        elif (int(match[1]), int(match[2])) < floor:
+            problem = f"version {match[0].lstrip('v')}"
+        else:
+            continue
+        return f"its {name} plugin is {problem} (the course needs {floor[0]}.{floor[1]} or newer)."
     return None
 
 
-def _describe(version: tuple[int, int] | None, floor: tuple[int, int]) -> str:
-    words = "missing" if version is None else "version {}.{}".format(*version)
-    return f"{words} (the course needs {floor[0]}.{floor[1]} or newer)"
-
-
 def _has_systemd_unit() -> bool:
-    return any(
-        Path(folder, "docker.service").exists()
-        for folder in ("/etc/systemd/system", "/lib/systemd/system")
-    )
+    folders = ("/etc/systemd/system", "/lib/systemd/system")
+    return any(Path(folder, "docker.service").exists() for folder in folders)
 
 
 def install_hint() -> str:

@@ -37,18 +37,13 @@ def labels() -> dict[str, str]:
     return {OWNER_LABEL: owner_id(), SESSION_LABEL: _session(os.getpid())}
 
 
-def is_of_another_checkout(labels: Mapping[str, str] | None) -> bool:
-    """Return whether labels name another checkout as the owner."""
-    return (labels or {}).get(OWNER_LABEL, owner_id()) != owner_id()
-
-
 def name_taken(host: str, image: str) -> str:
     """Return a warning if another checkout has built `image`, otherwise ""."""
     if image.startswith(TOOLS):
         return ""
     with suppress(OSError):
-        details = probe.inspect_image(host, image)
-        if details and is_of_another_checkout(details["Config"].get("Labels")):
+        details = probe.inspect_image(host, image) or {"Config": {}}
+        if (details["Config"].get("Labels") or {}).get(OWNER_LABEL, owner_id()) != owner_id():
             return f"{image} was built by another copy of the course on this engine."
     return ""
 

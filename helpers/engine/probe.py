@@ -1,6 +1,7 @@
 """Ask the engine at an address directly: its version, networks, image store and images.
 
-A docker command on the PATH proves nothing about the engine, so the engine's API is called.
+A docker command on the PATH proves nothing about the engine, so the engine's API is called. Every
+function raises OSError if no engine answers.
 Source: Docker Engine API, GET /_ping, /version, /networks, /info and /images/NAME/json.
 """
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 # Calls go to paths without a version; the SDK only wants one so that it doesn't ask for it first.
 API_VERSION = "1.41"
+TIMEOUT_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -21,57 +23,42 @@ class Answer:
     """The version information of an engine."""
 
     version: str
-    is_docker: bool
-    buildkit: bool
+    has_buildkit: bool
 
 
-def ask(host: str, timeout: float = 5) -> Answer:
+def ask(host: str) -> Answer:
     """Return the version information of the engine at `host` ("unix://…" or "tcp://…").
 
-    Raises OSError if no engine answers within `timeout` seconds, PermissionError if this user
-    may not use the socket.
+    Raises PermissionError if this user may not use the socket.
     """
-    builder = _get(host, "/_ping", timeout).headers.get("Builder-Version")
-    version = _get(host, "/version", timeout).json()
-    names = [component.get("Name", "") for component in version.get("Components", [])]
-    return Answer(
-        version=version.get("Version", "?"),
-        is_docker=not any("Podman" in name for name in names),
-        buildkit=builder == "2",
-    )
+    builder = _get(host, "/_ping").headers.get("Builder-Version")
+    version = _get(host, "/version").json()
+    is_podman = any("Podman" in part.get("Name", "") for part in version.get("Components", []))
+    return Answer(version.get("Version", "?"), builder == "2" and not is_podman)
 
 
-def bridges(host: str, timeout: float = 5) -> list[str]:
-    """Return the names of the host's bridges that belong to networks of the engine at `host`.
-
-    Raises OSError if no engine answers.
-    """
+def bridges(host: str) -> list[str]:
+    """Return the names of the host's bridges that belong to networks of the engine at `host`."""
     return [
         (network["Options"] or {}).get("com.docker.network.bridge.name", f"br-{network['Id'][:12]}")
-        for network in _get(host, "/networks", timeout).json()
+        for network in _get(host, "/networks").json()
         if network["Driver"] == "bridge"
     ]
 
 
-def image_store(host: str, timeout: float = 5) -> str:
-    """Return how the engine at `host` stores images: "containerd" or "classic".
-
-    Raises OSError if no engine answers.
-    """
-    status = dict(_get(host, "/info", timeout).json().get("DriverStatus") or ())
+def image_store(host: str) -> str:
+    """Return how the engine at `host` stores images: "containerd" or "classic"."""
+    status = dict(_get(host, "/info").json().get("DriverStatus") or ())
     return "containerd" if "containerd" in status.get("driver-type", "") else "classic"
 
 
-def inspect_image(host: str, name: str, timeout: float = 5) -> dict[str, Any] | None:
-    """Return what the engine at `host` knows about an image, or None if it has no such image.
-
-    Raises OSError if no engine answers.
-    """
-    image: dict[str, Any] = _get(host, f"/images/{name}/json", timeout).json()
+def inspect_image(host: str, name: str) -> dict[str, Any] | None:
+    """Return what the engine at `host` knows about an image, or None if it has no such image."""
+    image: dict[str, Any] = _get(host, f"/images/{name}/json").json()
     return image if "Id" in image else None
 
 
-def _get(host: str, path: str, timeout: float) -> Response:
+def _get(host: str, path: str) -> Response:
     """Return the response to a GET request. Its `json()` raises OSError if it is not JSON."""
     import docker
     import requests
@@ -79,8 +66,8 @@ def _get(host: str, path: str, timeout: float) -> Response:
     if not host.startswith(("unix://", "tcp://")):
         raise OSError(f"Can't connect to {host}: only unix:// and tcp:// addresses are supported.")
     try:
-        with docker.APIClient(base_url=host, version=API_VERSION, timeout=timeout) as client:
-            return client.get(client.base_url + path, timeout=timeout)
+        with docker.APIClient(host, version=API_VERSION, timeout=TIMEOUT_SECONDS) as client:
+            return client.get(client.base_url + path, timeout=TIMEOUT_SECONDS)
     except (docker.errors.DockerException, ValueError) as error:  # an invalid address
         raise OSError(f"Can't connect to {host}: {error}") from error
     except requests.ConnectionError as error:

@@ -109,9 +109,8 @@ def try_hardware(engine: Engine, where: Where) -> Accelerator:
 def recall(engine: Engine, where: str) -> Accelerator | None:
     """Return the result of an earlier trial on this machine, or None if there was none."""
     try:
-        known = json.loads(result_file(engine, where).read_text())
-        return Accelerator(known["name"], known["why"])
-    except (OSError, ValueError, KeyError):
+        return Accelerator(**json.loads(result_file(engine, where).read_text()))
+    except (OSError, ValueError, TypeError):
         return None
 
 
@@ -119,9 +118,7 @@ def remember(engine: Engine, where: str, accelerator: Accelerator) -> None:
     """Save the result of a trial."""
     file = result_file(engine, where)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(asdict(accelerator)))
-    part.replace(file)
+    file.write_text(json.dumps(asdict(accelerator)))
 
 
 def forget() -> None:

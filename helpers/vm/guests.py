@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import os
 import shutil
-import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.build import build_image
+from helpers.engine import probe
 from helpers.engine.labels import labels
 from helpers.errors import CourseError
 from helpers.paths import cache_dir
+from helpers.process import error_line
 
 if TYPE_CHECKING:
     from helpers.engine.engine import Engine
@@ -56,19 +56,10 @@ class Guest:
         return tuple(name for name in (self.kernel, self.initrd, self.disk) if name)
 
 
-MINIMAL = Guest(
-    "minimal", MACHINE, "kernel", "initramfs.cpio", "", 128 << 20, 60, ("vmlinuz", "initramfs.cpio")
-)
-FULL = Guest(
-    "full",
-    FULL_MACHINE,
-    "full-kernel",
-    "full-initrd",
-    "full-disk.qcow2",
-    512 << 20,
-    180,
-    ("full-kernel", "full-initrd", "full-disk.qcow2"),
-)
+_MINIMAL = ("kernel", "initramfs.cpio", "")
+_FULL = ("full-kernel", "full-initrd", "full-disk.qcow2")
+MINIMAL = Guest("minimal", MACHINE, *_MINIMAL, 128 << 20, 60, ("vmlinuz", "initramfs.cpio"))
+FULL = Guest("full", FULL_MACHINE, *_FULL, 512 << 20, 180, _FULL)
 
 
 @cache
@@ -82,9 +73,8 @@ def recipe() -> str:
 
 def is_built(engine: Engine, image: str) -> bool:
     """Return whether the engine has this image, built from the current recipe."""
-    template = f'{{{{index .Config.Labels "{RECIPE_LABEL}"}}}}'
-    completed = engine.run("image", "inspect", "--format", template, image)
-    return completed.returncode == 0 and completed.stdout.strip() == recipe()
+    details = probe.inspect_image(engine.host, image) or {"Config": {}}
+    return (details["Config"].get("Labels") or {}).get(RECIPE_LABEL) == recipe()
 
 
 def ensure(engine: Engine, image: str, on_progress: Callable[[str], None] | None = None) -> str:
@@ -106,17 +96,10 @@ def ensure(engine: Engine, image: str, on_progress: Callable[[str], None] | None
 
 def file_sizes(engine: Engine, guest: Guest) -> dict[str, int]:
     """Return the names and sizes in bytes of the guest's files on disk."""
+    files = [f"/guest/{name}" for name in guest.disk_files]
     completed = engine.run(
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "--entrypoint",
-        "stat",
-        guest.image,
-        "--format",
-        "%n %s",
-        *(f"/guest/{name}" for name in guest.disk_files),
+        *("run", "--rm", "--network=none", "--entrypoint=stat", guest.image),
+        *("--format=%n %s", *files),
     )
     if completed.returncode != 0:
         raise CourseError(
@@ -129,9 +112,8 @@ def file_sizes(engine: Engine, guest: Guest) -> dict[str, int]:
 
 def copy_out(engine: Engine, guest: Guest) -> Path:
     """Return the cache folder with the guest's files; the first call copies them there."""
-    return _copy_from_image(
-        engine, guest.image, [f"/guest/{name}" for name in guest.files], guest.name
-    )
+    files = [f"/guest/{name}" for name in guest.files]
+    return _copy_from_image(engine, guest.image, files, guest.name)
 
 
 def copy_busybox(engine: Engine) -> Path:
@@ -148,14 +130,12 @@ def _copy_from_image(engine: Engine, image: str, files: Sequence[str], name: str
     container = engine.client.containers.create(image, labels=labels())
     try:
         for file in files:
-            stream, _ = container.get_archive(file)
-            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-                member = archive.getmember(Path(file).name)
-                content = archive.extractfile(member)
-                assert content, f"{file} in {image} is a plain file"
-                copy = part / member.name
-                copy.write_bytes(content.read())
-                copy.chmod(member.mode)
+            completed = engine.run("cp", f"{container.id}:{file}", str(part))
+            if completed.returncode != 0:
+                raise CourseError(
+                    f"Cannot copy {file} from the image {image}: {error_line(completed)}",
+                    "Run `python3 -m helpers doctor` to check your setup.",
+                )
         with contextlib.suppress(OSError):  # another process did it first
             part.rename(folder)
     finally:

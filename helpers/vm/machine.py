@@ -19,6 +19,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from helpers.engine.labels import labels
@@ -103,31 +105,20 @@ class Console:
             self._changed.notify_all()
 
 
+@dataclass
 class Machine:
-    """A running virtual machine, as `boot` returns it."""
+    """A running virtual machine, as `boot` yields it; the server in it answers at `port`."""
 
-    def __init__(
-        self,
-        guest: Guest,
-        accelerator: str,
-        where: Where,
-        console: Console,
-        port: int,
-        container: Container | None,
-        pid: int | None,
-    ) -> None:
-        self.guest, self.accelerator, self.where = guest, accelerator, where
-        self.console, self.port = console, port
-        self.container, self._pid = container, pid
+    guest: Guest
+    where: Where
+    console: Console
+    port: int
+    find_pid: Callable[[], int]
 
-    @property
+    @cached_property
     def pid(self) -> int:
         """QEMU's process id on the engine's host."""
-        if self._pid is None:
-            assert self.container is not None
-            rows = self.container.top(ps_args="-eo pid,comm")["Processes"]
-            self._pid = next(int(pid) for pid, name in rows if name.startswith("qemu"))
-        return self._pid
+        return self.find_pid()
 
     def wait_for(self, phase: str, seconds: float | None = None) -> float:
         """Wait until a phase is reached; return its moment on `time.perf_counter`'s clock.
@@ -203,31 +194,32 @@ def boot(
     `append` is added to the kernel's command line. Raises CourseError if QEMU cannot be started.
     """
     guests.ensure(engine, guest.image, on_progress)
-    start = _on_host if (where or choose_place(engine)) == "host" else _in_container
-    with start(engine, guest, accelerator, append) as machine:
+    architecture = find_architecture(engine)
+    command = partial(
+        qemu.command, guest, architecture=architecture, accelerator=accelerator, append=append
+    )
+    if (where or choose_place(engine)) == "host":
+        start = _on_host(engine, guest, command)
+    else:
+        start = _in_container(engine, guest, command, with_kvm=accelerator == "kvm")
+    with start as machine:
         yield machine
 
 
 @contextmanager
-def _in_container(engine: Engine, guest: Guest, accelerator: str, append: str) -> Iterator[Machine]:
+def _in_container(
+    engine: Engine, guest: Guest, command: Callable[..., list[str]], *, with_kvm: bool
+) -> Iterator[Machine]:
     from docker.errors import APIError
 
-    command = qemu.command(
-        guest,
-        "/guest",
-        architecture=find_architecture(engine),
-        accelerator=accelerator,
-        listen=f"0.0.0.0:{INSIDE_PORT}",
-        append=append,
-    )
     container = engine.client.containers.create(
         guest.image,
-        command,
+        command(folder="/guest", listen=f"0.0.0.0:{INSIDE_PORT}"),
         name=f"course-vm-{guest.name}-{secrets.token_hex(3)}",
         labels=labels(),
         environment={"LIFE": str(LIFE_SECONDS)},
         ports={f"{INSIDE_PORT}/tcp": ("127.0.0.1", None)},
-        devices=["/dev/kvm:/dev/kvm:rw"] if accelerator == "kvm" else [],
+        devices=["/dev/kvm:/dev/kvm:rw"] if with_kvm else [],
         auto_remove=True,
     )
     try:
@@ -243,11 +235,16 @@ def _in_container(engine: Engine, guest: Guest, accelerator: str, append: str) -
         container.reload()
         bound = container.ports.get(f"{INSIDE_PORT}/tcp") or [{"HostPort": 0}]
         console.wait_for(PROCESS, time.perf_counter() + 10)
-        yield Machine(
-            guest, accelerator, "container", console, int(bound[0]["HostPort"]), container, None
-        )
+        port = int(bound[0]["HostPort"])
+        yield Machine(guest, "container", console, port, partial(_find_qemu, container))
     finally:
         _remove(container)
+
+
+def _find_qemu(container: Container) -> int:
+    """Return the process id of the QEMU in a container, on the engine's host."""
+    rows = container.top(ps_args="-eo pid,comm")["Processes"]
+    return next(int(pid) for pid, name in rows if name.startswith("qemu"))
 
 
 def _remove(container: Container) -> None:
@@ -262,35 +259,20 @@ def _remove(container: Container) -> None:
 
 
 @contextmanager
-def _on_host(engine: Engine, guest: Guest, accelerator: str, append: str) -> Iterator[Machine]:
+def _on_host(engine: Engine, guest: Guest, command: Callable[..., list[str]]) -> Iterator[Machine]:
     folder = guests.copy_out(engine, guest)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = qemu.command(
-        guest,
-        str(folder),
-        architecture=find_architecture(engine),
-        accelerator=accelerator,
-        listen=f"127.0.0.1:{port}",
-        append=append,
-    )
-    setpriv = shutil.which("setpriv")
-    if setpriv:  # Linux: the kernel kills QEMU when this process ends, in whatever way
-        # If this process ended before setpriv asked for that, $PPID is no longer its id.
-        command = [
-            setpriv,
-            "--pdeathsig",
-            "KILL",
-            "sh",
-            "-c",
-            '[ "$PPID" = "$0" ] && exec "$@"',
-            str(os.getpid()),
-            *command,
-        ]
+    args = command(folder=str(folder), listen=f"127.0.0.1:{port}")
+    if setpriv := shutil.which("setpriv"):
+        # Linux: the kernel kills QEMU when this process ends, in whatever way. If it ended before
+        # setpriv asked for that, $PPID is no longer its id.
+        guard = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid())]
+        args = [setpriv, "--pdeathsig", "KILL", *guard, *args]
     began = time.perf_counter()
     child = subprocess.Popen(
-        command,
+        args,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -300,7 +282,7 @@ def _on_host(engine: Engine, guest: Guest, accelerator: str, append: str) -> Ite
         assert child.stdout is not None
         output = child.stdout.fileno()
         console = Console(iter(lambda: os.read(output, 65536), b""), began)
-        yield Machine(guest, accelerator, "host", console, port, None, child.pid)
+        yield Machine(guest, "host", console, port, lambda: child.pid)
     finally:
         child.kill()
         child.wait(20)

@@ -32,37 +32,19 @@ def command(
         kernel_line += " root=/dev/vda rw"
     line = [
         program(architecture),
-        "-machine",
-        f"{BOARDS[architecture]},accel={accelerator}",
-        "-cpu",
-        "max" if accelerator == TCG else "host",
-        "-m",
-        f"{guest.memory_bytes >> 20}M",
+        *("-machine", f"{BOARDS[architecture]},accel={accelerator}"),
+        *("-cpu", "max" if accelerator == TCG else "host"),
+        *("-m", f"{guest.memory_bytes >> 20}M"),
         # No screen and no keyboard: the serial console is connected to stdin and stdout.
-        "-nodefaults",
-        "-nographic",
-        "-serial",
-        "stdio",
-        "-monitor",
-        "none",
-        "-no-reboot",
-        "-kernel",
-        f"{folder}/{guest.kernel}",
-        "-initrd",
-        f"{folder}/{guest.initrd}",
-        "-append",
-        f"{kernel_line} {append}".strip(),
-        "-netdev",
-        f"user,id=net,hostfwd=tcp:{listen}-:{GUEST_PORT}",
+        *("-nodefaults", "-nographic", "-no-reboot"),
+        *("-serial", "stdio", "-monitor", "none"),
+        *("-kernel", f"{folder}/{guest.kernel}", "-initrd", f"{folder}/{guest.initrd}"),
+        *("-append", f"{kernel_line} {append}".strip()),
+        *("-netdev", f"user,id=net,hostfwd=tcp:{listen}-:{GUEST_PORT}"),
         # Without a boot ROM the network card costs the firmware no time.
-        "-device",
-        "virtio-net-pci,netdev=net,romfile=",
+        *("-device", "virtio-net-pci,netdev=net,romfile="),
     ]
     if guest.disk:  # with snapshot=on, QEMU discards what the guest writes
-        line += [
-            "-drive",
-            f"file={folder}/{guest.disk},if=none,id=disk,snapshot=on",
-            "-device",
-            "virtio-blk-pci,drive=disk",
-        ]
+        line += ["-drive", f"file={folder}/{guest.disk},if=none,id=disk,snapshot=on"]
+        line += ["-device", "virtio-blk-pci,drive=disk"]
     return line

@@ -174,7 +174,7 @@ def test_parallel_starts_build_stand_in_once(
         def run(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
             return subprocess.CompletedProcess(args, 1, "", "cannot be pulled")
 
-    monkeypatch.setattr(base_image, "find_kind", lambda engine: "missing")
+    monkeypatch.setattr(base_image, "find_kind", lambda *_: "missing")
     monkeypatch.setattr(base_image, "build_tarball", build)
     monkeypatch.setattr(base_image, "load_tarball", lambda engine: None)
     engine = NoImages("unix:///nowhere", "user", "28")

@@ -77,7 +77,7 @@ def test_silent_console_ends_at_timeout() -> None:
 
 
 def machine(console: Console) -> Machine:
-    return Machine(guests.MINIMAL, "tcg", "host", console, 1, None, None)
+    return Machine(guests.MINIMAL, "host", console, 1, lambda: 0)
 
 
 def test_ended_guest_names_its_phase() -> None:
