@@ -118,7 +118,7 @@ def as_user_engine(daemon: PrivateEngine) -> Engine:
 @contextmanager
 def internet_access(daemon: PrivateEngine) -> Iterator[None]:
     """Let the containers of a second engine reach the network."""
-    bridge, env = daemon.network.bridge, daemon.daemon_env()
+    bridge, env = daemon.network.bridge, daemon.network.env
     address = subprocess.run(
         ["ip", "-4", "-brief", "address", "show", "dev", bridge],
         env=env,

@@ -52,8 +52,22 @@ def test_docker_host_without_engine_is_reported(monkeypatch: pytest.MonkeyPatch)
         find.find_user_engine()
 
 
-# A network namespace starts with an empty packet filter and without forwarding.
-IN_A_NAMESPACE = r"""
+def run_in_network_namespace(code: str, *args: str) -> None:
+    """Run Python code where the packet filter is empty; it must end by printing "as before"."""
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    completed = subprocess.run(
+        [*as_root(env), "unshare", "--net", sys.executable, "-c", code, *args],
+        env=env,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    assert completed.stdout.endswith("as before\n"), completed.stdout + completed.stderr
+
+
+STOPPED_AND_KILLED = r"""
 import sys
 from pathlib import Path
 from helpers.engine.private import PrivateEngine
@@ -94,29 +108,44 @@ print("as before")
 
 
 def test_network_is_restored(engine: Engine, short_tmp: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    completed = subprocess.run(
-        [
-            *as_root(env),
-            "unshare",
-            "--net",
-            sys.executable,
-            "-c",
-            IN_A_NAMESPACE,
-            str(short_tmp),
-            "stopped",
-            "killed",
-            "again",
-        ],
-        env=env,
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-    )
-    assert completed.stdout.endswith("as before\n"), completed.stdout + completed.stderr
+    run_in_network_namespace(STOPPED_AND_KILLED, str(short_tmp), "stopped", "killed", "again")
     assert str(short_tmp) not in Path("/proc/mounts").read_text()
+
+
+TWO_ENGINES = r"""
+import sys
+from pathlib import Path
+from helpers.engine.private import PrivateEngine
+
+first, second = (PrivateEngine(Path(folder)) for folder in sys.argv[1:])
+first.network.link_iptables()
+
+def rules():
+    return [rule for table in ("filter", "nat")
+            for rule in first.network.run(["iptables", "-t", table, "-S"]).splitlines()]
+
+before = rules()
+try:
+    first.launch()
+    assert first.engine("").run("network", "create", "net").returncode == 0
+    of_first = set(rules())
+    second.launch()
+    assert of_first <= set(rules()), of_first - set(rules())
+    second.halt()
+    assert set(rules()) == of_first
+finally:
+    second.halt()
+    first.halt()
+assert rules() == before, rules()
+print("as before")
+"""
+
+
+def test_second_engine_keeps_rules_of_first(engine: Engine, short_tmp: Path) -> None:
+    folders = [short_tmp / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    run_in_network_namespace(TWO_ENGINES, *map(str, folders))
 
 
 def test_mirror_without_package_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

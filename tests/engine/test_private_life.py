@@ -173,7 +173,7 @@ def test_system_containerd_is_not_used(private_engine: Engine, short_tmp: Path) 
     """By default, dockerd uses the containerd of another Docker at the default address."""
     address = Path("/run/containerd/containerd.sock")
     assert not address.exists(), "this test needs the default address of containerd"
-    env = PrivateEngine().daemon_env()
+    env = PrivateEngine().network.env
     system = subprocess.Popen(
         [
             *as_root(env),

@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -64,11 +63,9 @@ class PrivateEngine:
 
     def client(self) -> tuple[str, dict[str, str]]:
         """Return the unpacked docker command, and the environment in which it finds its plugins."""
-        path = f"{self.root}/usr/bin:{os.environ.get('PATH', '')}"
-        return str(self.root / "usr/bin/docker"), {
-            "PATH": path,
-            "DOCKER_CONFIG": str(self.base / "config"),
-        }
+        bin_dir = self.root / "usr/bin"
+        path = f"{bin_dir}:{os.environ.get('PATH', '')}"
+        return str(bin_dir / "docker"), {"PATH": path, "DOCKER_CONFIG": str(self.base / "config")}
 
     def answer(self) -> probe.Answer | None:
         """Return the running engine's version information, or None if it is not running."""
@@ -81,16 +78,9 @@ class PrivateEngine:
         """Return the ids of this engine's dockerd: one, or also a second one still stopping."""
         return list(_find_processes("dockerd", self.host))
 
-    def daemon_env(self) -> dict[str, str]:
-        """Return the environment of the daemon and of the unpacked tools."""
-        return self.network.env
-
     # -- life -----------------------------------------------------------------------------
     def start(self) -> Engine:
-        """Start the engine unless it is running, and take a lease on it for this process.
-
-        Raises EngineUnavailable, with the last line of the engine's log, if it does not start.
-        """
+        """Start the engine unless it is running, and take a lease on it for this process."""
         with self.leases.locked():
             answer = self.answer()
             if answer is None:
@@ -117,10 +107,7 @@ class PrivateEngine:
             return others
 
     def install(self) -> None:
-        """Unpack the engine's packages, or replace those of an earlier version of the course.
-
-        Raises CourseError if they can't be downloaded and there are none yet.
-        """
+        """Unpack the engine's packages, or replace those of an earlier version of the course."""
         install.install(self.root, self.base / "config/cli-plugins")
 
     def launch(self) -> probe.Answer:
@@ -138,9 +125,7 @@ class PrivateEngine:
         containerd = self._spawn(self._containerd_command(), self.base / "containerd.log")
         daemon = self._spawn(self._dockerd_command(), self.log)
         try:
-            wait_until(
-                lambda: self.answer() is not None or daemon.poll() is not None, START_SECONDS
-            )
+            wait_until(lambda: self.answer() or daemon.poll() is not None, START_SECONDS)
         except KeyboardInterrupt:  # nobody holds a lease on it yet
             with uninterrupted():
                 for child in (daemon, containerd):
@@ -148,12 +133,13 @@ class PrivateEngine:
                 self.halt()
             raise
         if answer := self.answer():
+            self.network.restore_other_engines()
             return answer
         self.halt()
-        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line]
+        last = self.log.read_text(errors="replace").strip().rpartition("\n")[2][-300:]
         raise EngineUnavailable(
             "The private engine did not start. "
-            + (f"The last line of its log: {lines[-1][-300:]}" if lines else "Its log is empty."),
+            + (f"The last line of its log: {last}" if last else "Its log is empty."),
             f"Read the full log: {self.log}",
         )
 
@@ -199,7 +185,7 @@ class PrivateEngine:
 
     def _spawn(self, command: list[str], log: Path) -> subprocess.Popen[bytes]:
         """Start a daemon in the background; it outlives this process."""
-        env = self.daemon_env()
+        env = self.network.env
         with log.open("wb") as output:
             return subprocess.Popen(
                 [*as_root(env), *command],
@@ -239,13 +225,13 @@ def _find_processes(name: str, argument: str) -> Iterator[int]:
 
 def _end_shim(shim: int) -> None:
     """Kill the containers of a shim, which is the parent of what they started, then the shim."""
-    for _ in range(100):
-        containers = process.children(shim)
-        if not containers:
-            break
-        for pid in containers:
+
+    def has_no_containers() -> bool:
+        for pid in (containers := process.children(shim)):
             kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
+        return not containers
+
+    wait_until(has_no_containers, 2)
     terminate(shim)
 
 
@@ -268,9 +254,8 @@ def _mount_points(*folders: str) -> list[str]:
     points = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         root, point = map(_unescape, line.split()[3:5])
-        if any(
-            point.startswith(f"{folder}/") or (point == folder and point.endswith(root))
-            for folder in folders
+        if point.startswith(tuple(f"{folder}/" for folder in folders)) or (
+            point in folders and point.endswith(root)
         ):
             points.append(point)
     return points

@@ -13,9 +13,13 @@ import json
 import re
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from helpers import process
+from helpers.engine.labels import BOOT_ID
 from helpers.engine.private.install import daemon_env, link
 from helpers.engine.private.privileges import as_root, run_quietly
 from helpers.errors import EngineUnavailable
@@ -23,7 +27,6 @@ from helpers.errors import EngineUnavailable
 TABLES = ("filter", "nat")
 DOCKER_NAMES = ("DOCKER", r"\bbr-[0-9a-f]{12}\b")  # Docker's chains, and its networks' bridges
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Network:
@@ -35,6 +38,7 @@ class Network:
         # At most 15 letters, and different for each engine: two users may run one each.
         self.bridge = f"dcourse{hashlib.sha256(str(base).encode()).hexdigest()[:8]}"
         self.saved = base / "network-before.json"
+        self.shared_rules: dict[str, list[str]] = {}
 
     @property
     def env(self) -> dict[str, str]:
@@ -50,7 +54,20 @@ class Network:
         """Choose the iptables variant, create the bridge and save the packet filter."""
         self.link_iptables()
         self._make_bridge()
+        self.shared_rules = {table: self._rules(table) for table in TABLES}
         self._save()
+
+    def restore_other_engines(self) -> None:
+        """Add again what a starting dockerd removes: the rules of other engines' bridges.
+
+        Rules of a single container (with -d) are left out: it may have ended meanwhile, and its
+        published ports work without them, through docker-proxy.
+        """
+        for table, rules in self.shared_rules.items():
+            present = self._rules(table)
+            for rule in rules:
+                if rule.startswith("-A DOCKER") and " -d " not in rule and rule not in present:
+                    self._iptables(table, *shlex.split(rule))
 
     def restore(self, bridges: Iterable[str]) -> None:
         """Delete the engine's bridges and undo its changes to the packet filter, if it made any.
@@ -118,16 +135,11 @@ class Network:
 
         After a reboot a saved state is out of date: the rules of that engine are gone.
         """
-        try:
-            if json.loads(self.saved.read_text())["boot"] == BOOT_ID.read_text():
+        boot = BOOT_ID.read_text()
+        with suppress(OSError, ValueError, KeyError):
+            if json.loads(self.saved.read_text())["boot"] == boot:
                 return
-        except (OSError, ValueError, KeyError):
-            pass
-        state = {
-            "boot": BOOT_ID.read_text(),
-            "forwarding": FORWARDING.read_text(),
-            "tables": {table: self._rules(table) for table in TABLES},
-        }
+        state = {"boot": boot, "forwarding": FORWARDING.read_text(), "tables": self.shared_rules}
         self.saved.write_text(json.dumps(state))
 
     def _remove_rules(self, table: str, before: list[str], mark: re.Pattern[str]) -> None:
@@ -153,11 +165,10 @@ def is_another_dockerd_running() -> bool:
     so that nothing of it is removed.
     """
     namespace = Path("/proc/self/ns/net").readlink()
-    for pid in process.all_pids():
-        folder = Path(f"/proc/{pid}")
+    for each in psutil.process_iter(["name"]):
         try:
-            is_dockerd = (folder / "comm").read_text() == "dockerd\n"
-            if is_dockerd and (folder / "ns/net").readlink() == namespace:
+            is_dockerd = each.info["name"] == "dockerd"
+            if is_dockerd and Path(f"/proc/{each.pid}/ns/net").readlink() == namespace:
                 return True
         except PermissionError:
             return True
