@@ -117,7 +117,7 @@ def _make_stand_in(engine: Engine, image: str, say: Say) -> None:
 
 def tarball_path() -> Path:
     """Return the file in which the stand-in's file system is kept."""
-    return cache_dir() / "base" / "python-3.13-base_image.tar"
+    return cache_dir() / "base" / "python-3.13-standin.tar"
 
 
 def ensure_tarball() -> None:

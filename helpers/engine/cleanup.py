@@ -91,7 +91,7 @@ def _find_removals(
     images_in_use = {container.attrs["ImageID"] for container in users}
     base_images = {*STAND_INS, *STAND_INS.values()}
     for image in client.images.list():
-        is_kept_tool = is_tool(image.tags) and not tools
+        is_kept_tool = not tools and any(tag.startswith(TOOLS) for tag in image.tags)
         if is_kept_tool or not is_removed(image.labels) or base_images & set(image.tags):
             continue
         # Remove it by its id: another checkout may have taken over the tag.
@@ -133,11 +133,6 @@ def count_course_objects(engine: Engine) -> int:
     """Return how many objects of this notebook, or of notebooks that have ended, are left."""
     is_left = partial(is_course_object, all_sessions=False)
     return sum(1 for _ in _find_removals(engine, is_left, tools=False))
-
-
-def is_tool(tags: list[str]) -> bool:
-    """Return whether an image with these tags is one of the course's tools."""
-    return any(tag.startswith(TOOLS) for tag in tags)
 
 
 def _used_bytes(engine: Engine) -> int:

@@ -55,11 +55,7 @@ def is_in_use_elsewhere(labels: Mapping[str, str]) -> bool:
     return pid.isdigit() and int(pid) != os.getpid() and _session(int(pid)) == session
 
 
-@cache
-def _boot() -> str:
-    return BOOT_ID.read_text()[:8] if BOOT_ID.is_file() else "boot"
-
-
 def _session(pid: int) -> str:
     """Return an id that no other process has: its boot, process id and start time."""
-    return f"{_boot()}-{pid}-{started(pid)}"
+    boot = BOOT_ID.read_text()[:8] if BOOT_ID.is_file() else "boot"
+    return f"{boot}-{pid}-{started(pid)}"

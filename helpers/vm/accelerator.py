@@ -123,7 +123,7 @@ def remember(engine: Engine, where: str, accelerator: Accelerator) -> None:
 
 def forget() -> None:
     """Delete all trial results, so that the next virtual machine starts with a trial."""
-    shutil.rmtree(_folder(), ignore_errors=True)
+    shutil.rmtree(cache_dir() / "accelerator", ignore_errors=True)
 
 
 def result_file(engine: Engine, where: str) -> Path:
@@ -131,8 +131,4 @@ def result_file(engine: Engine, where: str) -> Path:
     kvm = os.access(KVM, os.R_OK | os.W_OK) if KVM.exists() else None
     machine = (where, engine.host, platform.node(), platform.release(), str(kvm))
     name = hashlib.sha256("|".join(machine).encode()).hexdigest()[:16]
-    return _folder() / f"{name}.json"
-
-
-def _folder() -> Path:
-    return cache_dir() / "accelerator"
+    return cache_dir() / "accelerator" / f"{name}.json"

@@ -56,9 +56,7 @@ class Host:
 
     def read_status(self, pid: int) -> dict[str, str]:
         """Return a process's `/proc/PID/status` as names and values; empty if it is gone."""
-        text = self.read_files(f"/proc/{pid}/status").get(f"/proc/{pid}/status", "")
-        pairs = (line.partition(":") for line in text.splitlines())
-        return {name: value.strip() for name, _, value in pairs}
+        return self._read_table(f"/proc/{pid}/status")
 
     def resident_bytes(self, pids: Sequence[int]) -> int:
         """Return the memory that processes use; pages that they share count once.
@@ -71,16 +69,18 @@ class Host:
 
     def memory_bytes(self, name: str) -> int:
         """Return "MemTotal", "MemAvailable", … of the host's `/proc/meminfo` in bytes, or 0."""
-        for line in self.read_files("/proc/meminfo").get("/proc/meminfo", "").splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024
-        return 0
+        return int(self._read_table("/proc/meminfo").get(name, "0").split()[0]) * 1024
 
     def count_processes(self) -> int:
         """Return how many processes the host has."""
         if self.is_here:
             return len(psutil.pids())
         return int(self._in_container("set -- /proc/[0-9]*; echo $#;", whole=True))
+
+    def _read_table(self, path: str) -> dict[str, str]:
+        """Return the "name: value" lines of a file; empty if it cannot be read."""
+        pairs = (line.partition(":") for line in self.read_files(path).get(path, "").splitlines())
+        return {name: value.strip() for name, _, value in pairs}
 
     def _read(self, tool: str, paths: Sequence[str], read: Callable[[str], str]) -> dict[str, str]:
         """Read paths with `read` here, or else with the command `tool` in a container."""

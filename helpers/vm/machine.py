@@ -44,6 +44,7 @@ PROCESS, FIRMWARE, KERNEL, USER_SPACE, ANSWER = PHASES = (
 # What the console shows when a phase begins. On a PC the kernel phase begins with the firmware's
 # last message; an arm64 board started this way shows no firmware.
 MARKS = {
+    PROCESS: re.compile(rb"course: process"),
     FIRMWARE: re.compile(rb"SeaBIOS|UEFI"),
     KERNEL: re.compile(rb"Booting from ROM|Booting Linux on|Linux version"),
     USER_SPACE: re.compile(rb"course: user space"),
@@ -67,9 +68,8 @@ class Console:
     def wait_for(self, phase: str, until: float) -> bool:
         """Wait until `until` (perf_counter) or the console's end; return whether it was reached."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: phase in self.moments or self.ended, max(0.0, until - time.perf_counter())
-            )
+            left = max(0.0, until - time.perf_counter())
+            self._changed.wait_for(lambda: phase in self.moments or self.ended, left)
             return phase in self.moments
 
     def lines(self) -> list[str]:
@@ -82,23 +82,18 @@ class Console:
         ]
 
     def _read(self, chunks: Iterable[bytes]) -> None:
-        try:
+        with contextlib.suppress(Exception):  # a killed container's stream ends in many ways
             for chunk in chunks:
                 self._take(chunk)
-        except Exception:  # the stream of a killed container ends in many ways
-            pass
-        finally:
-            with self._changed:
-                self.ended = True
-                self._changed.notify_all()
+        with self._changed:
+            self.ended = True
+            self._changed.notify_all()
 
     def _take(self, chunk: bytes) -> None:
         now = time.perf_counter()
         tail = bytes(self.shown[-LONGEST_MARK:]) + chunk
         with self._changed:
             self.shown += chunk
-            if PROCESS not in self.moments and b"course: process" in tail:
-                self.moments[PROCESS] = now
             for phase, mark in MARKS.items():
                 if phase not in self.moments and mark.search(tail):
                     self.moments[phase] = now

@@ -77,16 +77,6 @@ def _unpack(root: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def daemon_env(root: Path, bin_dir: Path) -> dict[str, str]:
-    """Return the environment of the daemon: the unpacked tools and their libraries come first."""
-    lib = next((root / "usr/lib").glob("*-linux-gnu"), root / "usr/lib")
-    tools = f"{bin_dir}:{root}/usr/sbin:{root}/usr/bin:{root}/sbin"
-    env = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}:/usr/sbin:/sbin"}
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
-        env.pop(name, None)
-    return env | {"LD_LIBRARY_PATH": str(lib), "XTABLES_LIBDIR": str(lib / "xtables")}
-
-
 def link(path: Path, target: Path) -> None:
     """Make `path` a symbolic link to `target`, replacing an earlier link."""
     path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -32,8 +32,7 @@ START_SECONDS = 60
 STANDING = "engine-start"  # the lease that `engine start` takes
 # Published ports stay on this machine in every network; --ip alone covers the default one.
 LOOPBACK = (
-    "--ip",
-    "127.0.0.1",
+    "--ip=127.0.0.1",
     "--default-network-opt=bridge=com.docker.network.bridge.host_binding_ipv4=127.0.0.1",
 )
 
@@ -53,9 +52,7 @@ class PrivateEngine:
         self.network = Network(self.base, self.root)
 
     # -- what others ask ------------------------------------------------------------------
-    def unavailable_reason(self) -> str | None:
-        """Return why a private engine can't run here, or None if it can."""
-        return install.unavailable_reason()
+    unavailable_reason = staticmethod(install.unavailable_reason)
 
     def engine(self, version: str) -> Engine:
         """Return the engine as the rest of the course uses it."""
@@ -163,25 +160,19 @@ class PrivateEngine:
         """
         config = self.base / "run/containerd.toml"
         config.write_text('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
-        options = {
-            "--config": config,
-            "--address": self.containerd,
-            "--root": self.base / "data/containerd/daemon",
-            "--state": self.base / "exec/containerd/daemon",
-        }
-        return ["containerd", *_as_arguments(options)]
+        return [
+            *("containerd", "--config", str(config), "--address", str(self.containerd)),
+            *("--root", f"{self.base}/data/containerd/daemon"),
+            *("--state", f"{self.base}/exec/containerd/daemon"),
+        ]
 
     def _dockerd_command(self) -> list[str]:
-        options = {
-            "--host": self.host,
-            "--containerd": self.containerd,
-            "--data-root": self.base / "data",
-            "--exec-root": self.base / "exec",
-            "--pidfile": self.base / "run/docker.pid",
-            "--bridge": self.network.bridge,
-            "--group": os.getgid(),
-        }
-        return ["dockerd", *_as_arguments(options), *self.daemon_args]
+        return [
+            *("dockerd", "--host", self.host, "--containerd", str(self.containerd)),
+            *("--data-root", f"{self.base}/data", "--exec-root", f"{self.base}/exec"),
+            *("--pidfile", f"{self.base}/run/docker.pid", "--group", str(os.getgid())),
+            *("--bridge", self.network.bridge, *self.daemon_args),
+        ]
 
     def _spawn(self, command: list[str], log: Path) -> subprocess.Popen[bytes]:
         """Start a daemon in the background; it outlives this process."""
@@ -209,10 +200,6 @@ class PrivateEngine:
                 wait_until(partial(process.has_exited, pid), 5)
         for point in reversed(_mount_points(data, str(self.base / "exec"))):
             run_quietly(["umount", "--lazy", point])
-
-
-def _as_arguments(options: Mapping[str, object]) -> list[str]:
-    return [str(word) for option in options.items() for word in option]
 
 
 def _find_processes(name: str, argument: str) -> Iterator[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ import psutil
 
 from helpers import process
 from helpers.engine.labels import BOOT_ID
-from helpers.engine.private.install import daemon_env, link
+from helpers.engine.private.install import link
 from helpers.engine.private.privileges import as_root, run_quietly
 from helpers.errors import EngineUnavailable
 
@@ -42,8 +43,15 @@ class Network:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment for network tools: the daemon's."""
-        return daemon_env(self.root, self.bin_dir)
+        """The environment of the daemon and of network tools: the unpacked ones come first."""
+        lib = next((self.root / "usr/lib").glob("*-linux-gnu"), self.root / "usr/lib")
+        tools = f"{self.bin_dir}:{self.root}/usr/sbin:{self.root}/usr/bin:{self.root}/sbin"
+        env = {k: v for k, v in os.environ.items() if k not in ("DOCKER_HOST", "DOCKER_CONTEXT")}
+        return env | {
+            "PATH": f"{tools}:{os.environ['PATH']}:/usr/sbin:/sbin",
+            "LD_LIBRARY_PATH": str(lib),
+            "XTABLES_LIBDIR": str(lib / "xtables"),
+        }
 
     def run(self, command: list[str]) -> str:
         """Run `ip`, `iptables` or another command as root; return what it printed."""
