@@ -1,0 +1,46 @@
+"""Which stand-ins a build or a container uses, without an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helpers.engine import base_image
+from helpers.engine.base_image import POSTGRES, REAL, STAND_INS, image_for, named_contexts
+from helpers.engine.engine import Engine
+
+USER = Engine("unix:///nowhere", "user", "28")
+PRIVATE = Engine("unix:///nowhere", "private", "28")
+
+
+@pytest.mark.parametrize(
+    ("text", "images"),
+    [
+        (f"FROM {REAL}\nENV URL=postgresql://db/shop\n", [REAL]),
+        ("ARG TAG=17\nFROM postgres:$TAG\n", [POSTGRES]),
+        (f"FROM {REAL} AS app\nFROM scratch\nCOPY --from={POSTGRES} / /\n", [REAL, POSTGRES]),
+        ("FROM alpine\nRUN python -c 1; psql postgres\n", []),
+    ],
+)
+def test_contexts_for_stand_ins_in_use(
+    text: str, images: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_image, "find_kind", lambda *_: "stand-in")
+    contexts = [f"{image}=docker-image://{STAND_INS[image]}" for image in images]
+    assert [arg for arg in named_contexts(USER, text) if arg != "--build-context"] == contexts
+    assert named_contexts(PRIVATE, text) == []
+
+
+def test_stand_in_only_where_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert image_for(USER, "nginx") == "nginx"
+    assert image_for(USER, POSTGRES) == POSTGRES, "the engine does not answer"
+    for kind, image in {
+        "real": POSTGRES,
+        "missing": POSTGRES,
+        "stand-in": STAND_INS[POSTGRES],
+    }.items():
+        monkeypatch.setattr(base_image, "find_kind", lambda *_, kind=kind: kind)
+        assert image_for(USER, POSTGRES) == image
+        assert image_for(PRIVATE, POSTGRES) == POSTGRES
