@@ -16,6 +16,7 @@ import pytest
 
 from helpers import process
 from helpers.engine.engine import Engine
+from helpers.engine.labels import OWNER_LABEL, owner_id
 from helpers.errors import CourseError, GuestNotReady
 from helpers.experiments.startup.measure import compare_startup
 from helpers.experiments.startup.result import CONTAINER, FULL_VM, MINIMAL_VM
@@ -177,11 +178,12 @@ def test_installed_qemu_is_used(
     assert choose_place(engine) == "container" or shutil.which("qemu-system-x86_64")
     monkeypatch.setenv("PATH", f"{installed_qemu}:{os.environ['PATH']}")
     assert choose_place(engine) == "host"
-    containers = engine.run("ps", "-aq").stdout
+    course_containers = ("ps", "-aq", "--filter", f"label={OWNER_LABEL}={owner_id()}")
+    before = engine.run(*course_containers).stdout
     with boot(engine, guests.MINIMAL, accelerator="tcg") as machine:
         machine.wait_for(ANSWER)
         assert machine.where == "host" and machine.pid in qemus()
-        assert engine.run("ps", "-aq").stdout == containers
+        assert engine.run(*course_containers).stdout == before
         assert machine.about()["hostname"] == "guest"
 
 
