@@ -20,7 +20,7 @@ CHAPTERS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
 def test_all_chapters_keep_user_engine(private_engine: Engine) -> None:
     """Run every chapter on the containerd store, in a network namespace."""
     env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    with network_namespace(PrivateEngine().daemon_env()) as prefix:
+    with network_namespace(PrivateEngine().network.env) as prefix:
         completed = subprocess.run(
             [*prefix, sys.executable, "-m", "tests.engine.user_engine_chapters", *CHAPTERS],
             cwd=CHECKOUT,

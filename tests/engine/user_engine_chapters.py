@@ -9,9 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from helpers.engine import base_image
+from helpers.engine.base_image import REAL, STAND_INS, ensure_base_image
 from helpers.engine.cleanup import clean
-from helpers.engine.base_image import STANDIN
 from helpers.paths import CHECKOUT
 from tests.conftest import as_user_engine, import_foreign_image, second_engine, short_folder
 from tests.inventory import inventory, make_set
@@ -29,7 +28,7 @@ def main(chapters: list[str]) -> int:
         import_foreign_image(engine, folder)
         make_set(engine, "foreign", {})
         before = inventory(engine)
-        ready = base_image.ensure_base_image(engine)
+        ready = ensure_base_image(engine)
         command = [sys.executable, *NBVAL, *chapters]
         code = subprocess.run(command, cwd=CHECKOUT, env=engine.env, check=False).returncode
         after = inventory(engine)
@@ -37,8 +36,8 @@ def main(chapters: list[str]) -> int:
             assert after[kind] == before[kind], kind
         images = after["images"] - before["images"]
         added = {name for name in images if not name.startswith("sha256:")}
-        assert (STANDIN in added) is (ready == "stand-in")
-        assert all(name == STANDIN or name.startswith("dockercourse/") for name in added), added
+        assert (STAND_INS[REAL] in added) is (ready == "stand-in")
+        assert all(name.startswith("dockercourse/") for name in added), added
         assert before["images"] <= after["images"]
         clean(engine)
         assert inventory(engine) == before
