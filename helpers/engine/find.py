@@ -140,7 +140,6 @@ def missing_plugin(docker: str) -> str | None:
 
     `--progress=rawjson` came with buildx 0.13, the source lines in a build's metadata with 0.14.
     """
-
     for plugin, name, floor in (("buildx", "buildx", (0, 14)), ("compose", "Compose", (2, 0))):
         completed = process.run([docker, plugin, "version"])
         match = re.search(r"\bv?(\d+)\.(\d+)", completed.stdout)

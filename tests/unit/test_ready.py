@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from helpers.cli import ready
-from helpers.engine import find, standin
+from helpers.engine import base_image, find
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError
 
@@ -21,7 +21,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     event = threading.Event()
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(ready, "_registry_answers", lambda: False)
-    monkeypatch.setattr(standin, "ensure_tarball", event.set)
+    monkeypatch.setattr(base_image, "ensure_tarball", event.set)
     monkeypatch.setattr(find, "connect", lambda: ENGINE)
     return event
 
@@ -55,5 +55,5 @@ def test_failed_standin_keeps_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise CourseError("no mirror")
 
-    monkeypatch.setattr(standin, "ensure_tarball", fail)
+    monkeypatch.setattr(base_image, "ensure_tarball", fail)
     assert ready._connect_first_time() is ENGINE
