@@ -20,7 +20,8 @@ from helpers.setup import packages
 from helpers.setup.console import say, step
 
 CELL_SECONDS = 300
-USUAL_MINUTES = "15 to 20"
+USUAL_MINUTES = "10 to 20"
+IN_TWO_PROCESSES = ("-p", "tests.parallel", "-n", "2", "tests", "notebooks")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,7 @@ def run_suite(pytest_args: Sequence[str]) -> ExitCode:
     """Run the tests and notebooks on an engine, with pytest's arguments."""
     if not pytest_args:
         say(f"The suite usually takes {USUAL_MINUTES} minutes. Without an engine: test --quick")
+        pytest_args = IN_TWO_PROCESSES
     engine = ready_engine()
     artifacts = Path(os.environ.get("COURSE_ARTIFACTS") or cache_dir() / "artifacts")
     artifacts.mkdir(parents=True, exist_ok=True)
@@ -61,8 +63,7 @@ def run_suite(pytest_args: Sequence[str]) -> ExitCode:
         "--nbval-sanitize-with=tests/notebooks/sanitize.cfg",
         f"--nbval-cell-timeout={CELL_SECONDS}",
         f"--junitxml={artifacts / 'junit.xml'}",
-        *([] if has_path else ["tests", "notebooks"]),
-        *pytest_args,
+        *(pytest_args if has_path else ["tests", "notebooks", *pytest_args]),
     ]
     code = run_pytest(arguments, env)
     log = cache_dir() / "engine" / "dockerd.log"
