@@ -9,7 +9,7 @@ from helpers.build.dockerfile import STEP_KEYWORDS, parse, shorten
 from helpers.exercises.frame import Check, Exercise, Task
 from helpers.exercises.prediction import Answers, Prediction, Progress
 from helpers.experiments.caching.measure import DOCKERFILES, compare_orders, find_app
-from helpers.experiments.caching.result import EDITED, OrderExperiment, PhaseResult, StepSamples
+from helpers.experiments.caching.result import OrderExperiment, OrderResult, StepResult
 
 TASK_ID = "04-predict-the-cache"
 APP, EDIT = "flask-app", "app.py"
@@ -23,8 +23,8 @@ def make_task() -> Task:
         "04",
         "Predict the cache",
         "prediction",
-        f"Both Dockerfiles of {APP} have just been built. Now you change one line in {EDIT} and "
-        "build both again. For each build step say whether it is cached or rebuilt.",
+        f"Both Dockerfiles of {APP} have just been built. Now you change one line of {EDIT} and "
+        "build both again. Is each build step cached or rebuilt?",
         list_questions(),
         ANSWERS,
         "Check: build it and see",
@@ -52,33 +52,32 @@ def list_steps(dockerfile: str) -> list[str]:
 
 def measure(on_progress: Progress) -> OrderExperiment:
     """Build both orders once, before and after the edit."""
-    return compare_orders(APP, EDIT, repeats=1, on_progress=on_progress)
+    return compare_orders(APP, EDIT, on_progress=on_progress)
 
 
 def check_answer(order: str, instruction: str, answer: str, experiment: OrderExperiment) -> Check:
     """Return the check of the answer for one step, with the reason if it is wrong."""
     name = f"{order}: {instruction}"
-    phase = experiment.order(order).phase(EDITED)
-    steps = {shorten(step.instruction, width=200): step for step in phase.counted}
-    step = steps.get(instruction)
+    result = experiment.order(order)
+    step = next((s for s in result.steps if shorten(s.instruction, width=200) == instruction), None)
     if step is None:
         return Check(
             name, None, "the build reported no such step; the Dockerfile changed during the check"
         )
     if answer == step.outcome:
         return Check(name, True)
-    reason = explain_outcome(step, phase)
+    reason = explain_outcome(step, result)
     return Check(name, False, f"you said it is {answer}; it was {step.outcome}, because {reason}")
 
 
-def explain_outcome(step: StepSamples, phase: PhaseResult) -> str:
+def explain_outcome(step: StepResult, order: OrderResult) -> str:
     """Return why a step was cached or rebuilt, from what happened to the steps above it."""
-    copies = step.instruction[:4].upper() in ("COPY", "ADD ")
-    if step.cached:
+    copies = step.keyword in ("COPY", "ADD")
+    if step.outcome == "cached":
         subject = "neither the files it copies" if copies else "neither it"
         return f"{subject} nor any step above it changed"
-    first = next(other for other in phase.counted if not other.cached)
-    if first is not step:
+    first = next(other for other in order.steps if other.outcome != "cached")
+    if first != step:
         return f"{first.instruction} above it changed"
     return f"{EDIT} is among the files it copies" if copies else "it had no cache to use"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
+from helpers.build.result import BuildReport, BuildStep
 from helpers.cli import main
 from helpers.errors import CourseError, EngineUnavailable
 from helpers.exercises import grade, predict_cache, tasks
@@ -19,8 +20,6 @@ from helpers.experiments.caching.result import (
     REQUIREMENTS_FIRST,
     OrderExperiment,
     OrderResult,
-    PhaseResult,
-    StepSamples,
 )
 
 INSTALL = "RUN pip install --no-cache-dir -r requirements.txt"
@@ -35,31 +34,13 @@ def right() -> dict[str, dict[str, str]]:
 
 
 def measured(*_: object, **__: object) -> OrderExperiment:
-    return OrderExperiment(
-        "flask-app",
-        "app.py",
-        1,
-        tuple(
-            OrderResult(
-                order,
-                "",
-                (
-                    PhaseResult(
-                        "edited",
-                        (
-                            StepSamples("FROM python:3.13-slim", (False,), (0.0,)),
-                            *(
-                                StepSamples(step, (word == "cached",), (0.1,))
-                                for step, word in steps.items()
-                            ),
-                        ),
-                        (1.0,),
-                    ),
-                ),
-            )
-            for order, steps in right().items()
-        ),
-    )
+    def report(steps: dict[str, str]) -> BuildReport:
+        rows = [BuildStep("FROM python:3.13-slim", 0.0, False)]
+        rows += [BuildStep(step, 0.1, word == "cached") for step, word in steps.items()]
+        return BuildReport("sha256:0", ("app",), 1.0, tuple(rows))
+
+    orders = [OrderResult(order, (report(steps),)) for order, steps in right().items()]
+    return OrderExperiment("flask-app", "app.py", tuple(orders))
 
 
 @pytest.fixture

@@ -13,14 +13,15 @@ import json
 import re
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from posixpath import dirname, join, normpath
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import docker
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError
 
 from helpers.engine.find import connect
 from helpers.errors import CourseError
@@ -43,6 +44,9 @@ def inspect_layers(image: str, engine: Engine | None = None) -> ImageLayers:
     """Return the layers of an image on the engine, with the files of each, sizes in bytes.
 
     Raises CourseError if there is no such image.
+
+    Example:
+        inspect_layers("my-flask-app").layers[-1].files
     """
     if not isinstance(image, str) or not image.strip():
         raise CourseError(
@@ -52,15 +56,12 @@ def inspect_layers(image: str, engine: Engine | None = None) -> ImageLayers:
     engine = engine or connect()
     try:
         image_id = str(engine.client.images.get(image).id)
-    except ImageNotFound:
+    except APIError as error:
+        if error.status_code not in (400, 404):  # 400: no image can have this name
+            raise
         raise CourseError(
             f"There is no image {image!r} on this engine.",
             f"Build it: docker build -t {image} .   (docker images lists what is there)",
-        ) from None
-    except APIError as error:
-        raise CourseError(
-            f"Docker can't find the image {image!r}: {error.explanation}",
-            "Check the name: `docker images` lists all of them.",
         ) from None
     return replace(_read_saved(engine.host, image_id), image=image)
 
@@ -82,7 +83,7 @@ def read_image(stream: Iterable[bytes], image: str, image_id: str = "") -> Image
     contents: dict[str, _Content] = {}
     links: dict[str, str] = {}
     try:
-        with tarfile.open(fileobj=_Pipe(stream), mode="r|") as archive:
+        with tarfile.open(fileobj=io.BufferedReader(_Pipe(stream)), mode="r|") as archive:
             for member in _members(archive):
                 name = normpath(member.name)
                 if member.issym() or member.islnk():
@@ -107,7 +108,7 @@ def clean_instruction(created_by: str, comment: str = "") -> str:
     """Return an instruction as the Dockerfile had it, from a line of the image's history.
 
     Engines write lists in Go's notation: `EXPOSE [5000/tcp]` (before Engine 28
-    `map[5000/tcp:{}]`) and `CMD ["flask" "run"]`.
+    `EXPOSE map[5000/tcp:{}]`), `SHELL [/bin/bash -c]` and `CMD ["flask" "run"]`.
     """
     text = created_by.strip().removesuffix("# buildkit").rstrip()
     if not text:
@@ -118,26 +119,16 @@ def clean_instruction(created_by: str, comment: str = "") -> str:
         shell = re.compile(r"^(?:RUN )?(?:\|\d+ .*?)?/bin/(?:ba)?sh -c ", re.DOTALL)
         text = shell.sub("RUN ", text, count=1)
     keyword, _, rest = text.partition(" ")
-    if listed := re.fullmatch(r"(?:map)?\[(.*)\]", rest):
-        return f"{keyword} {_clean_list(keyword, listed[1]) or rest}"
-    return text
-
-
-def _clean_list(keyword: str, items: str) -> str:
-    """Return the items of a list in Go's notation as `keyword` takes them, "" if it has no list."""
-    if keyword == "EXPOSE":
-        ports = re.findall(r"[\d-]+/\w+", items)
-        return " ".join(port.removesuffix("/tcp") for port in ports)
-    if keyword == "VOLUME" and '"' not in items:
-        return items
-    if keyword == "SHELL" and '"' not in items:
-        return json.dumps(items.split())
-    if keyword in ("CMD", "ENTRYPOINT"):
-        words = re.findall(r'"(?:[^"\\]|\\.)*"', items)
-        if len(words) == 3 and re.fullmatch(r'"/bin/(ba)?sh" "-c"', " ".join(words[:2])):
-            return str(json.loads(words[2], strict=False))
-        return f"[{', '.join(words)}]"
-    return ""
+    listed = re.fullmatch(r"(?:map)?\[(.*)\]", rest)
+    if not listed or keyword not in ("EXPOSE", "VOLUME", "SHELL", "CMD", "ENTRYPOINT"):
+        return text
+    words = re.findall(r'"(?:[^"\\]|\\.)*"', listed[1])
+    if not words:
+        items = listed[1].replace(":{}", "").replace("/tcp", "")
+        return f"{keyword} {json.dumps(items.split()) if keyword == 'SHELL' else items}"
+    if len(words) == 3 and words[0] in ('"/bin/sh"', '"/bin/bash"') and words[1] == '"-c"':
+        return f"{keyword} {json.loads(words[2], strict=False)}"
+    return f"{keyword} [{', '.join(words)}]"
 
 
 @dataclass
@@ -154,24 +145,17 @@ class _Content:
 class _Pipe(io.RawIOBase):
     """A file made of chunks of bytes, to be read once from front to back."""
 
-    def __init__(self, chunks: Iterable[bytes], head: bytes = b"") -> None:
-        self._chunks: Iterator[bytes] = iter(chunks)
-        self._left = memoryview(head)
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks, self._left = iter(chunks), b""
 
-    def read(self, size: int = -1) -> bytes:
-        parts: list[memoryview] = []
-        missing = size
-        while missing:
-            if not self._left:
-                chunk = next(self._chunks, None)
-                if chunk is None:
-                    break
-                self._left = memoryview(chunk)
-            part = self._left if missing < 0 else self._left[:missing]
-            self._left = self._left[len(part) :]
-            parts.append(part)
-            missing -= len(part) if missing > 0 else 0
-        return b"".join(parts)
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._left = self._left or next(self._chunks, b"")
+        part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -182,20 +166,19 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _read_blob(
-    name: str, body: IO[bytes], documents: dict[str, Any], contents: dict[str, _Content]
+    name: str, body: Any, documents: dict[str, Any], contents: dict[str, _Content]
 ) -> None:
     """Store a file of the archive by what its first bytes show: a layer, or JSON."""
-    head = body.read(tarfile.BLOCKSIZE)
+    head = body.peek(tarfile.BLOCKSIZE)[: tarfile.BLOCKSIZE]
     if head.startswith(b"\x28\xb5\x2f\xfd"):
         raise tarfile.ReadError("a layer is compressed with zstd, which is not supported")
-    packed = head.startswith(b"\x1f\x8b")
-    if packed or head[257:262] == b"ustar" or head.count(0) == tarfile.BLOCKSIZE:
-        rest = iter(lambda: body.read(1 << 20), b"")
-        with tarfile.open(fileobj=_Pipe(rest, head), mode="r|gz" if packed else "r|") as layer:
+    gzipped = head.startswith(b"\x1f\x8b")
+    if gzipped or head[257:262] == b"ustar" or head.count(0) == tarfile.BLOCKSIZE:
+        with tarfile.open(fileobj=body, mode="r|gz" if gzipped else "r|") as layer:
             contents[name] = _read_layer(_members(layer))
     elif head[:1] in (b"{", b"["):
         with contextlib.suppress(ValueError):
-            documents[name] = json.loads(head + body.read())
+            documents[name] = json.loads(body.read())
 
 
 def _read_layer(members: Iterable[tarfile.TarInfo]) -> _Content:
@@ -210,8 +193,6 @@ def _read_layer(members: Iterable[tarfile.TarInfo]) -> _Content:
         folder, _, name = path.rpartition("/")
         if name == ".wh..wh..opq":
             content.opaque.append(folder)
-        elif name.startswith(".wh..wh."):  # notes of the old aufs driver
-            continue
         elif name.startswith(".wh."):
             content.whiteouts.append(f"{folder}/{name[4:]}".lstrip("/"))
         elif member.isdir():
@@ -225,81 +206,13 @@ def _read_layer(members: Iterable[tarfile.TarInfo]) -> _Content:
     return content
 
 
-@dataclass
-class _LayerChanges:
-    """What a layer changes; the layers above it add to `hidden_by` and `wasted_bytes`."""
-
-    changes: dict[str, tuple[str, int]] = field(default_factory=dict)  # kind, size in bytes
-    hidden_by: dict[str, int] = field(default_factory=dict)  # number of the layer that hides it
-    wasted_bytes: int = 0
-
-
 @dataclass(slots=True)
 class _Inode:
-    """The bytes of a file in a layer, under one name or, with hard links, several."""
+    """The bytes of a file in layer number `layer`, under one name or, with hard links, several."""
 
-    layer: _LayerChanges
+    layer: int
     size: int
     names: int = 0
-
-    def hide(self, path: str, by: int) -> None:
-        """Remove one of the names; without any, the bytes are wasted in their layer."""
-        self.layer.hidden_by[path] = by
-        self.names -= 1
-        if not self.names:
-            self.layer.wasted_bytes += self.size
-
-
-class _Tree:
-    """The files that a container would see after the layers so far."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, _Inode] = {}
-        self.folders: dict[str, dict[str, None]] = {"": {}}  # the names in each folder
-
-    def add_file(self, path: str, inode: _Inode) -> None:
-        self._enter(path)
-        self.files[path] = inode
-        inode.names += 1
-
-    def add_folder(self, path: str) -> None:
-        if path not in self.folders:
-            self._enter(path)
-            self.folders[path] = {}
-
-    def remove(self, path: str, by: int) -> dict[str, int]:
-        """Remove a file or a folder for layer `by`; return the sizes of all files removed.
-
-        A folder that held no file is in the result itself: {"etc/empty/": 0}.
-        """
-        if inode := self.files.pop(path, None):
-            inode.hide(path, by)
-            removed = {path: inode.size}
-        elif path in self.folders:
-            removed = self.empty(path, by) or {f"{path}/": 0}
-            del self.folders[path]
-        else:
-            return {}
-        folder, _, name = path.rpartition("/")
-        self.folders.get(folder, {}).pop(name, None)
-        return removed
-
-    def empty(self, folder: str, by: int) -> dict[str, int]:
-        """Remove all that is in a folder; return the sizes of the files removed."""
-        removed: dict[str, int] = {}
-        for name in list(self.folders.get(folder, ())):
-            removed |= self.remove(f"{folder}/{name}".lstrip("/"), by)
-        return removed
-
-    def _enter(self, path: str) -> None:
-        """List a path in its folder, and the folder in its parent, up to one that is known."""
-        while path:
-            folder, _, name = path.rpartition("/")
-            known = folder in self.folders
-            self.folders.setdefault(folder, {})[name] = None
-            if known:
-                return
-            path = folder
 
 
 def _compare(contents: Iterable[_Content]) -> list[Layer]:
@@ -310,53 +223,65 @@ def _compare(contents: Iterable[_Content]) -> list[Layer]:
         layer 2: a changed, 7 bytes;              b removed, 20 bytes (those it hides)
     A file under two names (hard links) is wasted only when both are hidden.
     """
-    tree = _Tree()
-    layers: list[_LayerChanges] = []
+    visible: dict[str, _Inode] = {}  # what a container would see after the layers so far
+    folders: set[str] = set()
+    changes: list[dict[str, tuple[str, int]]] = []  # of each layer: kind, size in bytes
+    hidden_by: dict[tuple[int, str], int] = {}  # layer and path -> number of the layer that hides
+    wasted_bytes: Counter[int] = Counter()
     for number, content in enumerate(contents, 1):
-        removed = _remove_hidden(tree, content, number)
-        layer = _LayerChanges()
+        removed: dict[str, int] = {}
+        for path in _hidden_paths(content, visible):
+            inode = visible.pop(path)
+            inode.names -= 1
+            hidden_by[inode.layer, path] = number
+            wasted_bytes[inode.layer] += 0 if inode.names else inode.size
+            removed[path] = inode.size
+        listed = {*removed, *content.folders, *(p for path in removed for p in _parents(path))}
+        empty = folders.intersection(content.whiteouts) - listed
+        folders.update(content.folders)
         inodes: dict[str, _Inode] = {}
+        added = {}
         for path, size in content.files.items():
-            inode = inodes.get(content.links.get(path, "")) or _Inode(layer, size)
-            inodes[path] = inode
-            tree.add_file(path, inode)
-            kind = ADDED if removed.pop(path, None) is None else CHANGED
-            layer.changes[path] = (kind, size)
-        layer.changes |= {path: (REMOVED, size) for path, size in removed.items()}
-        layers.append(layer)
-    return [_layer(number, layer) for number, layer in enumerate(layers, 1)]
+            inode = inodes.get(content.links.get(path, "")) or _Inode(number, size)
+            inode.names += 1
+            inodes[path] = visible[path] = inode
+            added[path] = (ADDED if removed.pop(path, None) is None else CHANGED, size)
+        removed |= {f"{path}/": 0 for path in empty}
+        changes.append(added | {path: (REMOVED, size) for path, size in removed.items()})
+    return [
+        _layer(number, wasted_bytes[number], changed, hidden_by)
+        for number, changed in enumerate(changes, 1)
+    ]
 
 
-def _remove_hidden(tree: _Tree, content: _Content, number: int) -> dict[str, int]:
-    """Remove from the tree what layer `number` hides, and add its folders.
-
-    Returns the sizes of the files removed, also of those that the layer holds anew.
-    """
-    removed: dict[str, int] = {}
-    for path in content.whiteouts:
-        removed |= tree.remove(path, number)
-    for path in content.opaque:
-        removed |= tree.empty(path, number)
-    for path in content.folders:
-        if path in tree.files:
-            removed |= tree.remove(path, number)
-        tree.add_folder(path)
-    for path in content.files:
-        removed |= tree.remove(path, number)
-    for path in content.folders:  # emptied or created again: the folder exists
-        removed.pop(f"{path}/", None)
-    return removed
+def _hidden_paths(content: _Content, visible: Iterable[str]) -> list[str]:
+    """Return the visible files that a layer removes or replaces, themselves or with a folder."""
+    replaced = {*content.whiteouts, *content.files, *content.folders}
+    emptied = {*content.whiteouts, *content.files, *content.opaque}
+    return [p for p in visible if p in replaced or not emptied.isdisjoint(_parents(p))]
 
 
-def _layer(number: int, layer: _LayerChanges) -> Layer:
-    """Return the frozen form of a layer, its largest files first."""
+def _parents(path: str) -> Iterator[str]:
+    """Yield the folders above a path, up to "" for the root."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _layer(
+    number: int,
+    wasted_bytes: int,
+    changes: dict[str, tuple[str, int]],
+    hidden_by: dict[tuple[int, str], int],
+) -> Layer:
+    """Return a layer without its instruction, its largest files first."""
     files = [
-        FileChange(f"/{path}", kind, size, layer.hidden_by.get(path, 0))
-        for path, (kind, size) in layer.changes.items()
+        FileChange(f"/{path}", kind, size, hidden_by.get((number, path), 0))
+        for path, (kind, size) in changes.items()
     ]
     files.sort(key=lambda change: (-change.size_bytes, change.path))
     size = sum(change.size_bytes for change in files if change.kind != REMOVED)
-    return Layer(number, "", size, layer.wasted_bytes, tuple(files))
+    return Layer(number, "", size, wasted_bytes, tuple(files))
 
 
 def _entries(history: list[dict[str, Any]], layers: list[Layer]) -> tuple[Layer, ...]:

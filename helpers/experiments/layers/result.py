@@ -60,22 +60,13 @@ class Layer:
         Letter case does not count. A text with `*`, `?` or `[` is a pattern for the whole path, or
         for its end unless it begins with a slash: `*.py`, `/usr/lib/*`, `app/*.txt`.
         """
-        text = text.strip().casefold()
-        files: tuple[FileChange, ...] = self.files
+        text = text.strip()
         if any(sign in text for sign in "*?["):
-            anchored = text if text[0] in "/*" else f"*/{text}"
-            matches = re.compile(fnmatch.translate(anchored)).match
-            files = tuple(f for f, path in zip(files, self._folded, strict=True) if matches(path))
-        elif text:
-            files = tuple(f for f, path in zip(files, self._folded, strict=True) if text in path)
-        if set(KINDS) <= set(kinds):
-            return files
-        return tuple(change for change in files if change.kind in kinds)
-
-    @cached_property
-    def _folded(self) -> tuple[str, ...]:
-        """Return the paths without letter case; computed once, as every keystroke needs them."""
-        return tuple(change.path.casefold() for change in self.files)
+            pattern = fnmatch.translate(text if text[0] in "/*" else f"*/{text}")
+        else:
+            pattern = f".*{re.escape(text)}"
+        matches = re.compile(pattern, re.IGNORECASE | re.DOTALL).match
+        return tuple(c for c in self.files if c.kind in kinds and matches(c.path))
 
 
 @dataclass(frozen=True)

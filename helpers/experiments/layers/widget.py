@@ -31,9 +31,7 @@ class LayerWalk(ipywidgets.VBox):
         self._entries = image_layers.entries
         self._choice = ipywidgets.Select(
             options=[(label(entry), number) for number, entry in enumerate(self._entries)],
-            value=max((n for n, entry in enumerate(self._entries) if entry.files), default=0)
-            if self._entries
-            else None,
+            value=max((n for n, entry in enumerate(self._entries) if entry.files), default=0),
             description="Layer",
             style=_LABEL,
             rows=max(2, min(len(self._entries), 12)),
@@ -56,22 +54,13 @@ class LayerWalk(ipywidgets.VBox):
         for control in (self._choice, *controls):
             control.observe(lambda _change: self._update(), names="value")
         self._update()
-        title = f'<div style="{INK}font-size:15px;font-weight:600">{{}}</div>'
-        super().__init__(
-            [
-                ipywidgets.HTML(title.format(escape(image_layers.summary()))),
-                self._choice,
-                ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"}),
-                self._summary,
-                self._files,
-            ]
-        )
+        title = ipywidgets.HTML(f'<b style="{INK}">{escape(image_layers.summary())}</b>')
+        row = ipywidgets.HBox(controls, layout={"flex_flow": "row wrap"})
+        super().__init__([title, self._choice, row, self._summary, self._files])
         self.add_class("course-layers")
 
     def _update(self) -> None:
         """Show the files of the chosen layer that pass the filter."""
-        if self._choice.value is None:
-            return
         layer = self._entries[self._choice.value]
         kinds = [kind for kind, box in self._kinds.items() if box.value]
         files = layer.matching(self._filter.value, kinds)
