@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def test_right_prediction_passes(chapter: Page, artifacts: Path) -> None:
 
 
 def test_figure_is_shown_with_alt_text(chapter: Page, artifacts: Path) -> None:
-    figure = chapter.locator("img[alt*='app.py']").first
+    figure = chapter.locator("img[alt^='After editing app.py:']").first
+    expect(figure).to_have_attribute("alt", re.compile("copy first, .*: install rebuilt; .*cached"))
     figure.scroll_into_view_if_needed()
     expect(figure).to_be_visible()
     assert figure.evaluate("image => image.naturalWidth") > 600
@@ -76,7 +78,9 @@ def test_figure_is_shown_with_alt_text(chapter: Page, artifacts: Path) -> None:
 def test_layer_widget_filters_while_typing(chapter: Page, artifacts: Path) -> None:
     walk = chapter.locator(".course-layers")
     walk.scroll_into_view_if_needed()
-    walk.locator("select").select_option(index=3)  # RUN pip install
-    walk.locator("input[type=text]").first.fill("flask/app.py")
-    expect(walk).to_contain_text("flask/app.py")
+    walk.locator("select").select_option(index=1)  # RUN head … > /tmp/download.bin
+    expect(walk).to_contain_text("/tmp/download.bin")
+    expect(walk).to_contain_text("by layer 3")
+    walk.locator("input[type=text]").first.fill("*.txt")
+    expect(walk).to_contain_text("0 of 1 files")
     chapter.screenshot(path=artifacts / "04-layer-walk.png")

@@ -90,5 +90,5 @@ def test_second_call_uses_the_cache(engine, image):
 def test_missing_image_is_one_message(engine):
     with pytest.raises(CourseError, match=r"There is no image .*\n→ Build it: docker build -t "):
         inspect_layers("course-test-no-such-image", engine)
-    with pytest.raises(CourseError):
+    with pytest.raises(CourseError, match="There is no image"):
         inspect_layers("Not A Name", engine)

@@ -69,9 +69,8 @@ def compare_orders(
             for order, name in dockerfiles.items():
                 builds.build(copies[order] / name, f"{order}, before the edit")
             for run in range(repeats):
-                mark = secrets.token_hex(8)
                 for order, name in list(dockerfiles.items())[:: -1 if run % 2 else 1]:
-                    make_edit(copies[order] / name, edit, mark)
+                    make_edit(copies[order] / name, edit)
                     title = f"{order}, after the edit ({run + 1} of {repeats})"
                     reports[order].append(builds.build(copies[order] / name, title))
     orders = tuple(OrderResult(order, tuple(built)) for order, built in reports.items())
@@ -149,8 +148,9 @@ def check_edit(source: Path, edit: str | None, dockerfiles: Mapping[str, str]) -
         )
 
 
-def make_edit(dockerfile: Path, edit: str | None, mark: str) -> None:
+def make_edit(dockerfile: Path, edit: str | None) -> None:
     """Make the edit in a copy of the app: a comment in a file, or an ENV in the Dockerfile."""
+    mark = secrets.token_hex(8)
     if edit == "Dockerfile":
         text = dockerfile.read_text(encoding="utf-8")
         dockerfile.write_text(with_new_env(text, mark), encoding="utf-8")
