@@ -13,7 +13,7 @@ import json
 import re
 import tarfile
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -37,6 +37,7 @@ from helpers.experiments.layers.result import (
 if TYPE_CHECKING:
     from helpers.engine.engine import Engine
 
+Changes = dict[str, tuple[str, int]]  # path -> kind, size in bytes
 SAVE_SECONDS = 600  # the engine sends nothing until it has collected all layers
 
 
@@ -225,22 +226,22 @@ def _compare(contents: Iterable[_Content]) -> list[Layer]:
     """
     visible: dict[str, _Inode] = {}  # what a container would see after the layers so far
     folders: set[str] = set()
-    changes: list[dict[str, tuple[str, int]]] = []  # of each layer: kind, size in bytes
-    hidden_by: dict[tuple[int, str], int] = {}  # layer and path -> number of the layer that hides
+    changes: list[Changes] = []
+    hidden_by: defaultdict[int, dict[str, int]] = defaultdict(dict)
     wasted_bytes: Counter[int] = Counter()
     for number, content in enumerate(contents, 1):
         removed: dict[str, int] = {}
         for path in _hidden_paths(content, visible):
             inode = visible.pop(path)
             inode.names -= 1
-            hidden_by[inode.layer, path] = number
+            hidden_by[inode.layer][path] = number
             wasted_bytes[inode.layer] += 0 if inode.names else inode.size
             removed[path] = inode.size
         listed = {*removed, *content.folders, *(p for path in removed for p in _parents(path))}
         empty = folders.intersection(content.whiteouts) - listed
         folders.update(content.folders)
         inodes: dict[str, _Inode] = {}
-        added = {}
+        added: Changes = {}
         for path, size in content.files.items():
             inode = inodes.get(content.links.get(path, "")) or _Inode(number, size)
             inode.names += 1
@@ -248,10 +249,7 @@ def _compare(contents: Iterable[_Content]) -> list[Layer]:
             added[path] = (ADDED if removed.pop(path, None) is None else CHANGED, size)
         removed |= {f"{path}/": 0 for path in empty}
         changes.append(added | {path: (REMOVED, size) for path, size in removed.items()})
-    return [
-        _layer(number, wasted_bytes[number], changed, hidden_by)
-        for number, changed in enumerate(changes, 1)
-    ]
+    return [_layer(n, wasted_bytes[n], each, hidden_by[n]) for n, each in enumerate(changes, 1)]
 
 
 def _hidden_paths(content: _Content, visible: Iterable[str]) -> list[str]:
@@ -268,15 +266,10 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _layer(
-    number: int,
-    wasted_bytes: int,
-    changes: dict[str, tuple[str, int]],
-    hidden_by: dict[tuple[int, str], int],
-) -> Layer:
+def _layer(number: int, wasted_bytes: int, changes: Changes, hidden_by: dict[str, int]) -> Layer:
     """Return a layer without its instruction, its largest files first."""
     files = [
-        FileChange(f"/{path}", kind, size, hidden_by.get((number, path), 0))
+        FileChange(f"/{path}", kind, size, hidden_by.get(path, 0))
         for path, (kind, size) in changes.items()
     ]
     files.sort(key=lambda change: (-change.size_bytes, change.path))
