@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from helpers.notebook.functions import build_small_server as build_small_server
     from helpers.experiments.isolation.measure import compare_kernels as compare_kernels
     from helpers.experiments.isolation.measure import look_from_host as look_from_host
-    from helpers.experiments.isolation.measure import show_limits as show_limits
+    from helpers.experiments.isolation.measure import mount_with_privileges as mount_with_privileges
     from helpers.notebook.functions import compare_startup as compare_startup
     from helpers.notebook.functions import boot_full_guest as boot_full_guest
     from helpers.experiments.ladder.measure import measure_ladder as measure_ladder
     from helpers.experiments.footprint.measure import compare_footprints as compare_footprints
+    from helpers.experiments.footprint.measure import measure_density as measure_density
 
     # 04 Layers and caching
     from helpers.notebook.functions import build_image as build_image

@@ -1,7 +1,7 @@
 """Chapter 01's exercise: what does a container see of the host, and what does a virtual machine?
 
 Grading starts a container and a virtual machine, and compares what each sees with what the host
-has: no answer is stored here.
+has. The reasons below say why; which answer is right is only decided by the comparison.
 """
 
 from __future__ import annotations
@@ -9,10 +9,43 @@ from __future__ import annotations
 from helpers.exercises.frame import Check, Exercise, Task
 from helpers.exercises.prediction import Answers, Prediction, Progress
 from helpers.experiments.isolation.measure import compare_surroundings
-from helpers.experiments.isolation.result import CONTAINER, THINGS, VM, Surrounding, Surroundings
+from helpers.experiments.isolation.result import (
+    CONTAINER,
+    HOST,
+    HOST_NAME,
+    KERNEL,
+    MEMORY,
+    PROCESS_1,
+    THINGS,
+    UPTIME,
+    VM,
+    Surroundings,
+)
 
 TASK_ID = "01-shared-or-own"
 HOSTS, OWN = ANSWERS = ("the host's", "its own")
+# Why something is so, by who sees it, what it is, and whether it is the host's.
+REASONS = {
+    (
+        CONTAINER,
+        KERNEL,
+        HOSTS,
+    ): "An image contains no kernel, so a container has no kernel to boot.",
+    (CONTAINER, PROCESS_1, OWN): "Its pid namespace numbers processes from 1.",
+    (CONTAINER, HOST_NAME, OWN): "Its uts namespace has a host name, which Docker sets to the "
+    "container's id.",
+    (CONTAINER, MEMORY, HOSTS): "No namespace covers /proc/meminfo. Even with --memory 64m it "
+    "shows the host's memory: a cgroup limits what a process can use, not what it sees.",
+    (CONTAINER, UPTIME, HOSTS): "Starting a container boots nothing: the kernel has been running "
+    "since the host booted.",
+    (VM, KERNEL, OWN): "The virtual machine booted a kernel from its own files.",
+    (VM, PROCESS_1, OWN): "The guest's kernel starts a process 1 of its own.",
+    (VM, HOST_NAME, OWN): "The host name is a setting of the kernel, and the guest has another "
+    "kernel.",
+    (VM, MEMORY, OWN): "The guest sees the RAM that QEMU gives it, 128 MiB, less what its kernel "
+    "keeps for itself.",
+    (VM, UPTIME, OWN): "The guest's kernel booted when the virtual machine was started.",
+}
 
 
 def make_task() -> Task:
@@ -37,24 +70,19 @@ def list_questions() -> Answers:
 
 def measure(on_progress: Progress) -> Surroundings:
     """Look around in a container and in a virtual machine."""
-    return compare_surroundings(on_progress=on_progress)
+    return compare_surroundings(on_progress)
 
 
 def check_answer(who: str, thing: str, answer: str, surroundings: Surroundings) -> Check:
-    """Return the check of one answer, with what was seen if it is wrong."""
+    """Return the check of one answer; a wrong one gets what was seen, and the reason."""
     name = f"{who}: {thing}"
-    seen = surroundings.row(thing)
-    truth = HOSTS if seen.is_hosts(who) else OWN
+    truth = HOSTS if surroundings.is_hosts(who, thing) else OWN
     if answer == truth:
         return Check(name, True)
-    return Check(name, False, f"you said {answer}; it is {truth}: {explain(seen, who)}")
-
-
-def explain(seen: Surrounding, who: str) -> str:
-    """Return what was seen, as the reason for an answer."""
-    if seen.is_hosts(who):
-        return f"the {who} and the host both see {seen.seen_by(who)}"
-    return f"the {who} sees {seen.seen_by(who)}, the host {seen.host}"
+    seen, host = surroundings.seen[who][thing], surroundings.seen[HOST][thing]
+    what = f"the {who} sees {seen}, the host {'too' if seen == host else host}"
+    reason = REASONS.get((who, thing, truth), "")
+    return Check(name, False, f"you said {answer}; it is {truth}: {what}. {reason}".rstrip())
 
 
 PREDICTION = Prediction(TASK_ID, list_questions, ANSWERS, measure, check_answer, "group", "thing")

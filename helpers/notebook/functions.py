@@ -83,30 +83,20 @@ def compare_startup(rounds: int = 5, on_progress: Progress = None) -> StartupCom
     return startup.compare_startup(rounds, on_progress=on_progress)
 
 
-def boot_full_guest(*, really: bool) -> StartupComparison | None:
-    """Print what the full guest costs; if `really`, boot it once next to a container.
+@course_function("the experiment")
+def boot_full_guest(on_progress: Progress = None) -> StartupComparison:
+    """Boot Debian with systemd once next to a container, time both, and print its size on disk.
+
+    The first call builds the guest: a minute or two, and 310 MB on the engine.
 
     Example:
-        full = boot_full_guest(really=True)
-        measure_ladder(full)
+        measure_ladder(boot_full_guest())
     """
-    print(
-        "The full guest is Debian with systemd. It is made once, which takes a minute or two and "
-        "310 MB on the engine;\nbooting it takes some seconds, or half a minute with emulation."
-    )
-    if not really:
-        print("Not booted. To boot it: boot_full_guest(really=True)")
-        return None
-    return _boot_full_guest()
-
-
-@course_function("the experiment")
-def _boot_full_guest(on_progress: Progress = None) -> StartupComparison:
     comparison = startup.compare_startup(
         1, (CONTAINER, FULL_VM), warm_up=False, on_progress=on_progress
     )
     sizes = guests.file_sizes(find.connect(), guests.FULL)
-    print("On disk: " + ", ".join(f"{name} {human_size(size)}" for name, size in sizes.items()))
+    print("on disk: " + ", ".join(f"{name} {human_size(size)}" for name, size in sizes.items()))
     return comparison
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
-from helpers.experiments.startup.measure import short_container
+from helpers.experiments.startup.measure import time_short_container
 from helpers.experiments.startup.result import REMOVED
 from helpers.vm import guests
 
@@ -37,7 +37,7 @@ def test_create_start_wait_remove_agrees_with_the_bare_calls(engine: Engine) -> 
         return time.perf_counter() - began
 
     def ours() -> float:
-        return dict(short_container(engine))[REMOVED]
+        return time_short_container(engine)[REMOVED]
 
     bare(), ours()  # warm up
     pairs = []
@@ -50,7 +50,7 @@ def test_create_start_wait_remove_agrees_with_the_bare_calls(engine: Engine) -> 
     alone, told = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(told / alone for alone, told in pairs)
     print(
-        f"\nbare {alone * 1000:.0f} ms, short_container {told * 1000:.0f} ms, "
+        f"\nbare {alone * 1000:.0f} ms, time_short_container {told * 1000:.0f} ms, "
         f"ratio {ratio:.3f} (median of {PAIRS} pairs)"
     )
     assert abs(ratio - 1) <= MOST_APART, pairs

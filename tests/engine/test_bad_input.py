@@ -209,8 +209,8 @@ def test_engine_stops_during_a_build(
             "compare_footprints",
             "compare_kernels",
             "measure_ladder",
-            "show_limits",
-            "look_from_host",
+            "measure_density",
+            "mount_with_privileges",
             "build_small_server",
         ):
             message = cell.fails(f"from helpers import {call}\n{call}()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from helpers.engine.engine import Engine
 from helpers.errors import CourseError
 from helpers.exercises import grade, shared_or_own
 from helpers.exercises.shared_or_own import HOSTS, OWN, TASK_ID
-from helpers.experiments.footprint.measure import compare_footprints
-from helpers.experiments.isolation.measure import look_from_host, show_limits
-from helpers.experiments.isolation.result import CONTAINER, HOST_NAME, PROCESS_1, VM
+from helpers.experiments.footprint.measure import compare_footprints, measure_density
+from helpers.experiments.footprint.result import GUEST_RAM, SHIM
+from helpers.experiments.isolation.measure import look_from_host, mount_with_privileges
+from helpers.experiments.isolation.result import CONTAINER, HOST_NAME, MEMORY, PROCESS_1, VM
 from helpers.experiments.ladder import result as rungs
 from helpers.experiments.ladder.measure import measure_ladder
 from helpers.experiments.startup.result import MINIMAL_VM
@@ -57,15 +59,17 @@ def test_remote_host_is_read_by_container(engine: Engine, monkeypatch: pytest.Mo
     host = Host(engine)
     assert not host.is_here and host.name.startswith("the engine's machine (")
     assert host.count_processes() > 1
-    seen = look_from_host(engine=engine)
-    assert "is visible from the host" in seen.facts() and "another number" in seen.facts()
+    with run_server(engine, "test") as server:
+        seen = look_from_host(server.container.name, engine)
+    assert "the host sees" in seen.facts() and "another number" in seen.facts()
     assert {"pid", "mnt", "net", "ipc", "uts"} <= set(seen.separate_namespaces)
 
 
 def test_container_process_and_namespaces(engine: Engine) -> None:
-    seen = look_from_host(engine=engine)
+    with run_server(engine, "test") as server:
+        seen = look_from_host(server.container.name, engine)
     assert seen.inside_pid == 1 and seen.outside_pid > 1
-    assert seen.command.startswith("busybox httpd") and seen.cgroups
+    assert seen.command.startswith("busybox httpd") and seen.cgroup.startswith("/")
     assert {"pid", "mnt", "net", "ipc", "uts"} <= set(
         seen.separate_namespaces
     ) and "user" not in seen.separate_namespaces
@@ -80,23 +84,38 @@ def test_unreadable_namespace_is_left_out(engine: Engine, monkeypatch: pytest.Mo
         return links
 
     monkeypatch.setattr(Host, "read_links", all_but_pid)
-    seen = look_from_host(engine=engine)
+    with run_server(engine, "test") as server:
+        seen = look_from_host(server.container.name, engine)
     assert (
         "pid" not in [kind for kind, _, _ in seen.namespaces] and "net" in seen.separate_namespaces
     )
 
 
+def test_missing_container_is_one_message(engine: Engine) -> None:
+    with pytest.raises(CourseError, match="no running container 'course-01-nobody'"):
+        look_from_host("course-01-nobody", engine)
+
+
+def test_privileged_container_only_on_private_engine(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mount_with_privileges(engine)
+    assert "the mount succeeded" in capsys.readouterr().out
+    mount_with_privileges(dataclasses.replace(engine, kind="user"))
+    assert "not run on your own engine" in capsys.readouterr().out
+
+
 def test_unreadable_memory_is_an_error(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Host, "resident_bytes", lambda *_: 0)
     with pytest.raises(CourseError, match="Cannot read the memory of processes on this machine"):
-        compare_footprints((1, 2), engine=engine)
+        compare_footprints(engine=engine)
 
 
 def test_lost_engine_is_no_missing_rung(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object, **__: object) -> None:
         raise ConnectionError("the engine is gone")
 
-    monkeypatch.setattr("helpers.experiments.ladder.measure.short_container", gone)
+    monkeypatch.setattr("helpers.experiments.ladder.measure.time_short_container", gone)
     with pytest.raises(ConnectionError):
         measure_ladder(repeats=1, engine=engine)
 
@@ -105,12 +124,6 @@ def test_container_sees_one_process(engine: Engine) -> None:
     with run_server(engine, "test") as server:
         about = server.about()
     assert about["processes"] == "1" and about["boot_id"] == Host(engine).boot_id
-
-
-def test_limits_are_enforced(engine: Engine) -> None:
-    result = show_limits(engine=engine)
-    assert (result.exit_code, result.killed_for_memory, result.warnings) == (137, True, ())
-    assert 0.05 < result.cpu_used < result.cpu_limit * 1.3
 
 
 def test_rungs_below_vms_run_here(engine: Engine) -> None:
@@ -134,13 +147,19 @@ def no_runtime() -> str:
     raise RungMissing("there is no runc command on this machine")
 
 
+def test_vm_at_rest_needs_more(engine: Engine) -> None:
+    result = compare_footprints(engine=engine)
+    box, vm = result.footprint(CONTAINER), result.footprint(MINIMAL_VM)
+    assert 0 < box.memory[SHIM] < box.memory_bytes < vm.memory_bytes
+    assert 30 << 20 < vm.memory[GUEST_RAM] <= result.guest_ram_bytes
+    assert vm.processes > box.processes == 1
+
+
 def test_the_cost_of_one_more(engine: Engine) -> None:
-    result = compare_footprints((1, 2), engine=engine)
-    box, vm = result.density(CONTAINER), result.density(MINIMAL_VM)
-    assert 0 < box.marginal_bytes < vm.marginal_bytes
+    result = measure_density((1, 2), engine=engine)
     # A guest uses at most its configured memory, plus QEMU itself.
-    assert 40e6 < vm.marginal_bytes < 400e6
-    assert result.footprint(MINIMAL_VM).processes > result.footprint(CONTAINER).processes == 1
+    assert 0 < result.one_more_bytes(CONTAINER) < result.one_more_bytes(MINIMAL_VM) < 400e6
+    assert result.one_more_bytes(MINIMAL_VM) > 40e6
 
 
 RIGHT = {
@@ -159,7 +178,8 @@ def test_right_answer_passes() -> None:
 @pytest.mark.parametrize(
     ("who", "thing", "word", "hint"),
     [
-        (CONTAINER, "the running kernel", OWN, "the container and the host both see"),
+        (CONTAINER, "the running kernel", OWN, "An image contains no kernel"),
+        (CONTAINER, MEMORY, OWN, "No namespace covers /proc/meminfo"),
         (CONTAINER, HOST_NAME, HOSTS, "the container sees"),
         (VM, "the running kernel", HOSTS, "the virtual machine sees 6."),
     ],

@@ -262,17 +262,10 @@ def test_full_guest_is_complete_debian(engine: Engine, chosen: accelerator.Accel
 
 def test_both_kinds_are_compared(engine: Engine) -> None:
     comparison = compare_startup(1, engine=engine)
-    assert comparison.kinds == (CONTAINER, MINIMAL_VM) and len(comparison.warm_up) == 2
-    assert comparison.moments(CONTAINER) == (
-        "created",
-        "started",
-        "first output",
-        "first answer",
-        "exited",
-        "removed",
-    )
+    assert comparison.kinds == (CONTAINER, MINIMAL_VM)
+    assert comparison.moments(CONTAINER) == ("created", "first output", "first answer", "removed")
     assert comparison.moments(MINIMAL_VM)[-3:] == ("first output", "first answer", "removed")
-    assert comparison.accelerator == accelerator.find(engine) and comparison.meaning
+    assert comparison.accelerator == accelerator.find(engine)
 
 
 def test_images_are_built_once(engine: Engine) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import pytest
 from docker.errors import APIError, DockerException
@@ -104,11 +103,3 @@ def test_errors_are_friendly(error: BaseException, kind: type[CourseError], mess
 def test_other_errors_stay() -> None:
     with pytest.raises(ZeroDivisionError), module.friendly_errors("the build"):
         _ = 1 / 0
-
-
-def test_full_guest_is_not_booted_by_default(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("helpers.notebook.functions.startup", SimpleNamespace())
-    assert helpers.boot_full_guest(really=False) is None
-    assert "Not booted" in capsys.readouterr().out

@@ -24,7 +24,11 @@ START = "python3 -m helpers lab"
 
 
 def examine() -> DoctorReport:
-    """Check Python, engine, plugins, base image, disk, ports and accelerator."""
+    """Check Python, engine, plugins, base image, disk, ports and accelerator.
+
+    Example:
+        examine().ok
+    """
     engine, engine_row = _find_engine()
     rows = [Row("Python", True, platform.python_version()), _check_environment(), engine_row]
     if engine:
@@ -108,16 +112,16 @@ def _check_port(port: int) -> Row:
 
 
 def _check_accelerator(engine: Engine | None) -> Row:
-    for where in ("host", "container") if engine else ():
-        assert engine is not None
-        known = accelerator.recall(engine, where)
-        if known:
-            seen = f"{known.text()}; to try again: python3 -m helpers clean"
-            return Row("VM accelerator", True, seen)
     kvm = Path("/dev/kvm")
-    seen = "none: virtual machines are emulated, which is slower"
-    if platform.system() == "Linux" and kvm.exists():
-        seen = "/dev/kvm exists, but not for this user: emulation"
-        if os.access(kvm, os.R_OK | os.W_OK):
-            seen = "/dev/kvm exists, not tried yet (it can exist and hang)"
+    known = engine and (
+        accelerator.recall(engine, "host") or accelerator.recall(engine, "container")
+    )
+    if known:
+        seen = f"{known.text()}; to try again: python3 -m helpers clean"
+    elif not kvm.exists():
+        seen = "none: virtual machines are emulated, which is slower"
+    elif os.access(kvm, os.R_OK | os.W_OK):
+        seen = "/dev/kvm exists, not tried yet (it can exist and hang)"
+    else:
+        seen = "/dev/kvm exists, but not for this user: virtual machines are emulated"
     return Row("VM accelerator", True, seen)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from helpers.tables import text_table
 
+NEEDED = ("engine", "BuildKit", "Compose", "base image", "a container runs")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -33,9 +35,5 @@ class DoctorReport:
 
     def facts(self) -> str:
         """Return what every chapter needs, in words that are the same on every machine."""
-        needed = ("engine", "BuildKit", "Compose", "base image", "a container runs")
-        return "\n".join(
-            f"{row.name}: {'ok' if row.ok else 'missing'}"
-            for row in self.rows
-            if row.name in needed
-        )
+        needed = (row for row in self.rows if row.name in NEEDED)
+        return "\n".join(f"{row.name}: {'ok' if row.ok else 'missing'}" for row in needed)

@@ -9,118 +9,121 @@ from helpers.experiments.startup.result import CONTAINER, MINIMAL_VM
 from helpers.tables import human_size, memory_size, text_table
 from helpers.vm.accelerator import Accelerator
 
+# The parts of the memory that exists because of one container or one virtual machine.
+SERVER, SHIM, GUEST_RAM, TRANSLATED, QEMU = PARTS = (
+    "the server's processes",
+    "containerd-shim",
+    "the guest's RAM in use",
+    "translated instructions",
+    "QEMU itself",
+)
+
 
 @dataclass(frozen=True)
 class Footprint:
-    """One of a kind at rest: `memory_of` is what the memory was read from, `disk` its files."""
+    """One of a kind at rest: `memory` is in bytes by part, `disk_bytes` the size of its files."""
 
     kind: str
-    memory_bytes: int | None
-    memory_of: str
-    disk: tuple[tuple[str, int], ...]
+    memory: dict[str, int]
+    disk_bytes: int
     processes: int
 
     @property
-    def disk_bytes(self) -> int:
-        """The total size on disk."""
-        return sum(size for _, size in self.disk)
-
-    @property
-    def memory(self) -> str:
-        """The memory with its unit, or that the engine does not report it."""
-        return "not reported" if self.memory_bytes is None else memory_size(self.memory_bytes)
-
-
-@dataclass(frozen=True)
-class Density:
-    """The memory that 1, 2, 4, … of a kind use together, and so the cost of one more."""
-
-    kind: str
-    counts: tuple[int, ...]
-    memory_bytes: tuple[int, ...]
-    available_bytes: int
-
-    @property
-    def marginal_bytes(self) -> float:
-        """The cost of one more: the slope of the straight line through the measured points."""
-        return linear_regression(self.counts, self.memory_bytes).slope
-
-    @property
-    def marginal(self) -> str:
-        """The cost of one more, with its unit."""
-        return memory_size(round(self.marginal_bytes))
-
-    @property
-    def fits(self) -> int:
-        """How many would use up the memory that was free, if each costs as much as one more."""
-        return int(self.available_bytes // self.marginal_bytes) if self.marginal_bytes > 0 else 0
+    def memory_bytes(self) -> int:
+        """The total memory."""
+        return sum(self.memory.values())
 
 
 @dataclass(frozen=True)
 class FootprintComparison:
-    """Both kinds at rest, and how many of each would fit; `accelerator` is the VMs'."""
+    """A container and a virtual machine at rest; `guest_ram_bytes` is what the guest was given."""
 
     footprints: tuple[Footprint, ...]
-    densities: tuple[Density, ...]
+    guest_ram_bytes: int
     accelerator: Accelerator
 
     def footprint(self, kind: str) -> Footprint:
         """Return one of a kind at rest."""
         return next(footprint for footprint in self.footprints if footprint.kind == kind)
 
-    def density(self, kind: str) -> Density:
-        """Return how the memory of a kind grows with their number."""
-        return next(density for density in self.densities if density.kind == kind)
-
     def facts(self) -> str:
-        """Return which of the two needs less of each, and which fits more often."""
+        """Return which of the two needs less of each."""
         container, vm = self.footprint(CONTAINER), self.footprint(MINIMAL_VM)
-        more = self.density(CONTAINER).fits > self.density(MINIMAL_VM).fits
-        lines = [
-            f"less on disk: {_less(container.disk_bytes, vm.disk_bytes)}",
-            f"fewer processes: {_less(container.processes, vm.processes)}",
-            f"more of them fit into the memory: {CONTAINER if more else MINIMAL_VM}",
-        ]
-        if container.memory_bytes is not None and vm.memory_bytes is not None:
-            lines.insert(0, f"less memory: {_less(container.memory_bytes, vm.memory_bytes)}")
-        return "\n".join(lines)
+        return "\n".join(
+            f"{what}: {CONTAINER if less < more else MINIMAL_VM}"
+            for what, less, more in (
+                ("less memory", container.memory_bytes, vm.memory_bytes),
+                ("less on disk", container.disk_bytes, vm.disk_bytes),
+                ("fewer processes", container.processes, vm.processes),
+            )
+        )
+
+    def title(self) -> str:
+        """Return the message of the numbers: the memory of each."""
+        sizes = (f"{each.kind} {memory_size(each.memory_bytes)}" for each in self.footprints)
+        return f"Memory of one at rest: {', '.join(sizes)}"
 
     def text(self) -> str:
-        """Return two tables: one of each at rest, and the memory of several."""
-        one = [
+        """Return a table: memory in total and by part, disk, processes."""
+        parts = [part for part in PARTS if any(part in each.memory for each in self.footprints)]
+        rows = [
             ("one at rest", *(each.kind for each in self.footprints)),
-            ("memory", *(each.memory for each in self.footprints)),
-            ("  of", *(each.memory_of for each in self.footprints)),
+            ("memory", *(memory_size(each.memory_bytes) for each in self.footprints)),
+            *(
+                (
+                    f"  {part}",
+                    *(
+                        memory_size(each.memory[part]) if part in each.memory else "–"
+                        for each in self.footprints
+                    ),
+                )
+                for part in parts
+            ),
             ("on disk", *(human_size(each.disk_bytes) for each in self.footprints)),
             ("processes it sees", *(str(each.processes) for each in self.footprints)),
         ]
-        several = [
-            ("several at rest", *(each.kind for each in self.densities)),
-            *(
-                (
-                    f"memory of {count}",
-                    *(memory_size(each.memory_bytes[i]) for each in self.densities),
-                )
-                for i, count in enumerate(self.densities[0].counts)
-            ),
-            ("one more costs", *(each.marginal for each in self.densities)),
-            ("would fit here", *(f"{each.fits:,}" for each in self.densities)),
-        ]
-        free = memory_size(self.densities[0].available_bytes)
-        return (
-            f"{text_table(one)}\n\n{text_table(several)}\n\nfree memory at the start: {free}; "
-            f"virtual machines: {self.accelerator.text()}\n{self.note()}"
-        ).rstrip()
+        return f"{text_table(rows)}\n\n{self.note()}"
 
     def note(self) -> str:
-        """Return what emulation adds to a virtual machine's memory; empty without emulation."""
-        if not self.accelerator.emulated:
-            return ""
+        """Return how much RAM the guest has, and what ran its instructions."""
         return (
-            "When QEMU emulates the CPU, it also keeps the translated instructions in memory: some "
-            "tens of MiB for each guest."
+            f"The guest was given {memory_size(self.guest_ram_bytes)} of RAM; "
+            f"virtual CPU: {self.accelerator.text()}."
         )
 
 
-def _less(container: int, vm: int) -> str:
-    return CONTAINER if container < vm else MINIMAL_VM
+@dataclass(frozen=True)
+class Density:
+    """The memory that so many of each kind use together: `memory_bytes` has a row for each kind."""
+
+    counts: tuple[int, ...]
+    memory_bytes: dict[str, tuple[int, ...]]
+
+    def one_more_bytes(self, kind: str) -> float:
+        """Return the cost of one more: the slope of the straight line through the points."""
+        return linear_regression(self.counts, self.memory_bytes[kind]).slope
+
+    def one_more(self, kind: str) -> str:
+        """Return the cost of one more, with its unit."""
+        return memory_size(round(self.one_more_bytes(kind)))
+
+    def facts(self) -> str:
+        """Return of which kind one more costs less."""
+        return f"one more costs less memory: {min(self.memory_bytes, key=self.one_more_bytes)}"
+
+    def title(self) -> str:
+        """Return the message of the numbers: the cost of one more of each."""
+        costs = (f"{kind} {self.one_more(kind)}" for kind in self.memory_bytes)
+        return f"Memory of one more: {', '.join(costs)}"
+
+    def text(self) -> str:
+        """Return a table of the memory of several."""
+        rows = [
+            ("several at rest", *self.memory_bytes),
+            *(
+                (f"memory of {count}", *(memory_size(row[i]) for row in self.memory_bytes.values()))
+                for i, count in enumerate(self.counts)
+            ),
+            ("one more costs", *map(self.one_more, self.memory_bytes)),
+        ]
+        return text_table(rows)

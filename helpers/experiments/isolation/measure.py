@@ -1,35 +1,35 @@
-"""What a container shares with its host, and what holds it back, seen on running containers.
+"""What a container shares with its host, seen on running containers.
 
 Each function looks at something that runs: a container, the engine's host, a virtual machine.
 """
 
 from __future__ import annotations
 
-import secrets
+import platform
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from helpers.engine.base_image import REAL, image_for
 from helpers.engine.find import connect
 from helpers.engine.labels import labels
 from helpers.errors import CourseError
 from helpers.experiments.isolation.result import (
+    BOOT_ID,
     CONTAINER,
     HOST,
     HOST_NAME,
     KERNEL,
     MEMORY,
     PROCESS_1,
-    THINGS,
+    PROCESSES,
     UPTIME,
+    VERSION,
     VM,
-    Kernel,
     Kernels,
-    Limits,
     SeenFromHost,
-    Surrounding,
     Surroundings,
 )
+from helpers.process import error_line
 from helpers.tables import memory_size
 from helpers.vm import accelerator, guests, machine
 from helpers.vm.host import Host
@@ -39,18 +39,7 @@ if TYPE_CHECKING:
     from helpers.engine.engine import Engine
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
-MEMORY_LIMIT, MEMORY_REQUESTED = 64 << 20, 200 << 20
-CPU_LIMIT, CPU_SECONDS = 0.25, 2.0
-END_SECONDS = 60
-USE_MEMORY = (
-    f"data = bytearray({MEMORY_REQUESTED}); data[::4096] = b'x' * len(data[::4096]); "
-    "print(len(data))"
-)
-USE_CPU = (
-    "import time; began, used = time.perf_counter(), time.process_time()\n"
-    f"while time.perf_counter() < began + {CPU_SECONDS}: pass\n"
-    "print((time.process_time() - used) / (time.perf_counter() - began))"
-)
+MOUNT = ("--rm", "--privileged", guests.SERVER, "mount", "-t", "tmpfs", "none", "/tmp")
 
 
 def compare_kernels(
@@ -61,22 +50,10 @@ def compare_kernels(
     Raises GuestNotReady if the virtual machine does not start.
 
     Example:
-        kernels = compare_kernels()
-        kernels.same("container")
+        compare_kernels().same("container")
     """
-    engine = engine or connect()
-    host = Host(engine)
-    container = _ask_container(engine)
-    guest = _ask_guest(engine, on_progress)
-    return Kernels(
-        (
-            Kernel(HOST, host.kernel, host.boot_id, host.count_processes()),
-            _kernel(CONTAINER, container),
-            _kernel(VM, guest),
-        ),
-        host.name,
-        host.is_here,
-    )
+    surroundings = compare_surroundings(on_progress, engine)
+    return Kernels(surroundings.seen, surroundings.note)
 
 
 def compare_surroundings(
@@ -85,161 +62,132 @@ def compare_surroundings(
     """Return what a container and a virtual machine see around them, and what the host has.
 
     Raises GuestNotReady if the virtual machine does not start.
-    """
-    engine = engine or connect()
-    host = Host(engine)
-    container = _ask_container(engine)  # and right after it the host: uptimes are compared
-    files = host.read_files("/proc/1/comm", "/proc/sys/kernel/hostname", "/proc/uptime")
-    guest = _ask_guest(engine, on_progress)
-    on_host = {
-        KERNEL: f"{host.kernel}, boot {host.boot_id[:8]}",
-        PROCESS_1: files["/proc/1/comm"].strip(),
-        HOST_NAME: files["/proc/sys/kernel/hostname"].strip(),
-        MEMORY: memory_size(host.memory_bytes("MemTotal")),
-        UPTIME: _uptime(files["/proc/uptime"]),
-    }
-    in_container, in_guest = _describe(container), _describe(guest)
-    return Surroundings(
-        tuple(
-            Surrounding(thing, on_host[thing], in_container[thing], in_guest[thing])
-            for thing in THINGS
-        )
-    )
-
-
-def look_from_host(engine: Engine | None = None) -> SeenFromHost:
-    """Start a container and find its process, namespaces and cgroup on the host.
 
     Example:
-        print(look_from_host().facts())
-    """
-    engine = engine or connect()
-    host = Host(engine)
-    with run_server(engine, "seen") as server:
-        inside, container = server.about(), server.container
-        pid = int(container.attrs["State"]["Pid"])
-        status = host.read_status(pid)
-        if not status:
-            raise CourseError(
-                f"Docker reports that the container is process {pid}, but the host has no such "
-                "process.",
-                "Run `python3 -m helpers doctor` to check your setup.",
-            )
-        pids = [int(number) for number in status["NSpid"].split()]
-        # The parent is the engine's containerd-shim, which is in the host's namespaces.
-        on_host = _namespaces(host, status["PPid"])
-        in_container = _namespaces(host, str(pid))
-        cgroup_file = f"/proc/{pid}/cgroup"
-        cgroups = host.read_files(cgroup_file).get(cgroup_file, "").splitlines()
-        return SeenFromHost(
-            command=inside["first_process"].strip(),
-            inside_pid=pids[-1],
-            outside_pid=pids[0],
-            namespaces=tuple(
-                (kind, on_host[kind], in_container[kind])
-                for kind in NAMESPACES
-                if kind in on_host and kind in in_container
-            ),
-            cgroups=tuple(
-                line.replace(str(container.id), str(container.id)[:12] + "…")
-                for line in sorted(cgroups, key=lambda line: ":memory" not in line)
-                if str(container.id) in line
-            ),
-            host_name=host.name,
-        )
-
-
-def show_limits(
-    on_progress: Callable[[str], None] | None = None, engine: Engine | None = None
-) -> Limits:
-    """Run two containers with a limit: one requests too much memory, one uses all CPU time it gets.
-
-    `docker run --memory 64m --memory-swap 64m …`, `docker run --cpus 0.25 …`.
-
-    Example:
-        print(show_limits().facts())
+        compare_surroundings().is_hosts("container", "process 1")
     """
     engine = engine or connect()
     progress = on_progress or (lambda _: None)
-    progress(f"a container limited to {memory_size(MEMORY_LIMIT)} of memory")
-    _, state, memory_warnings = _run_limited(
-        engine, USE_MEMORY, mem_limit=MEMORY_LIMIT, memswap_limit=MEMORY_LIMIT
-    )
-    progress(f"a container limited to {CPU_LIMIT:g} CPU")
-    output, _, cpu_warnings = _run_limited(engine, USE_CPU, nano_cpus=int(CPU_LIMIT * 1e9))
-    try:
-        cpu_used = float(output)
-    except ValueError:
-        raise CourseError(
-            f"The container that measures its CPU time failed: {output.strip()[-200:]}",
-            "Run `python3 -m helpers doctor` to check your setup.",
-        ) from None
-    return Limits(
-        MEMORY_LIMIT,
-        MEMORY_REQUESTED,
-        int(state["ExitCode"]),
-        bool(state["OOMKilled"]),
-        CPU_LIMIT,
-        cpu_used,
-        (*memory_warnings, *cpu_warnings),
-    )
-
-
-def _ask_container(engine: Engine) -> dict[str, str]:
-    """Return what the small server reports about its environment in a container."""
+    host, chosen = Host(engine), accelerator.find(engine, progress)
     with run_server(engine, "asked") as server:
-        return server.about()
-
-
-def _ask_guest(engine: Engine, on_progress: Callable[[str], None] | None) -> dict[str, str]:
-    """Return what the small server reports about its environment in a virtual machine."""
-    chosen = accelerator.find(engine, on_progress)
-    if on_progress:
-        on_progress("booting a minimal virtual machine")
+        in_container = server.about()
+    on_host = _ask_host(host)  # right after the container: uptimes are compared
+    progress("booting a minimal virtual machine")
     with machine.boot(engine, guests.MINIMAL, accelerator=chosen.name) as guest:
         guest.wait_for(machine.ANSWER)
-        return guest.about()
+        in_guest = guest.about()
+    return Surroundings(
+        {HOST: _describe(on_host), CONTAINER: _describe(in_container), VM: _describe(in_guest)},
+        _describe_host(host),
+    )
+
+
+def look_from_host(container: str, engine: Engine | None = None) -> SeenFromHost:
+    """Return a running container's first process as the host sees it, with its namespaces.
+
+    Raises CourseError if no such container runs.
+
+    Example:
+        look_from_host("course-01-web").outside_pid
+    """
+    engine = engine or connect()
+    host = Host(engine)
+    pid, container_id = _first_process(engine, container)
+    status = host.read_status(pid)
+    if not status:
+        raise CourseError(
+            f"Docker reports that the container is process {pid}, but the host has no such process.",
+            "Run `python3 -m helpers doctor` to check your setup.",
+        )
+    pids = [int(number) for number in status["NSpid"].split()]
+    # The parent is the engine's containerd-shim, which is in the host's namespaces.
+    on_host, in_container = _namespaces(host, status["PPid"]), _namespaces(host, str(pid))
+    files = host.read_files(f"/proc/{pid}/cmdline", f"/proc/{pid}/cgroup")
+    cgroups = files[f"/proc/{pid}/cgroup"].splitlines()
+    # With cgroup v1 there is a line for each resource, such as "4:memory:/docker/0f60d2…".
+    paths = [line.partition(":/")[2] for line in cgroups if container_id in line]
+    return SeenFromHost(
+        command=files[f"/proc/{pid}/cmdline"].replace("\0", " ").strip(),
+        inside_pid=pids[-1],
+        outside_pid=pids[0],
+        namespaces=tuple(
+            (kind, on_host[kind], in_container[kind])
+            for kind in NAMESPACES
+            if kind in on_host and kind in in_container
+        ),
+        cgroup="/" + paths[0].replace(container_id, container_id[:12] + "…") if paths else "",
+        host_name=host.name,
+    )
+
+
+def mount_with_privileges(engine: Engine | None = None) -> None:
+    """Mount a file system in a privileged container and print the result.
+
+    Only on the private engine: a privileged container may do what root on the host may do.
+
+    Example:
+        mount_with_privileges()
+    """
+    engine = engine or connect()
+    print("$ docker run", *MOUNT)
+    if engine.kind == "user":
+        print("not run on your own engine; it would succeed")
+        return
+    label_args = (f"--label={name}={value}" for name, value in labels().items())
+    completed = engine.run("run", *label_args, *MOUNT)
+    print("the mount succeeded" if completed.returncode == 0 else error_line(completed))
+
+
+def _first_process(engine: Engine, name: str) -> tuple[int, str]:
+    """Return the process id of a running container's first process, and the container's id."""
+    completed = engine.run("inspect", "--type", "container", "-f", "{{.State.Pid}} {{.Id}}", name)
+    pid, _, container_id = completed.stdout.strip().partition(" ")
+    if completed.returncode or pid == "0":
+        raise CourseError(
+            f"There is no running container {name!r}.", "Run the cell that starts it first."
+        )
+    return int(pid), container_id
+
+
+def _ask_host(host: Host) -> dict[str, str]:
+    """Return the host's surroundings under the names that the small server uses for its own."""
+    files = host.read_files("/proc/1/comm", "/proc/sys/kernel/hostname", "/proc/uptime")
+    return {
+        "kernel": host.kernel,
+        "boot_id": host.boot_id,
+        "processes": str(host.count_processes()),
+        "first_process": files["/proc/1/comm"].strip(),
+        "hostname": files["/proc/sys/kernel/hostname"].strip(),
+        "MemTotal_kb": str(host.memory_bytes("MemTotal") // 1024),
+        "uptime": files["/proc/uptime"],
+    }
 
 
 def _describe(about: dict[str, str]) -> dict[str, str]:
-    """Return a server's report as the values of THINGS."""
+    """Return a report about a machine as the values of KERNEL_THINGS and THINGS."""
     return {
+        VERSION: about["kernel"],
+        BOOT_ID: about["boot_id"],
+        PROCESSES: about["processes"],
         KERNEL: f"{about['kernel']}, boot {about['boot_id'][:8]}",
         PROCESS_1: about["first_process"].split()[0],
         HOST_NAME: about["hostname"],
         MEMORY: memory_size(int(about["MemTotal_kb"]) * 1024),
-        UPTIME: _uptime(about["uptime"]),
+        UPTIME: f"{round(float(about['uptime'].split()[0]))} s",
     }
 
 
-def _uptime(text: str) -> str:
-    """Return the time since boot from the text of /proc/uptime."""
-    return f"{round(float(text.split()[0]))} s"
-
-
-def _run_limited(engine: Engine, code: str, **limits: int) -> tuple[str, dict[str, Any], list[str]]:
-    """Run Python code in a container with limits; return its output, end state and warnings."""
-    api = engine.client.api
-    created = api.create_container(
-        image_for(engine, REAL),
-        ["python", "-c", code],
-        labels=labels(),
-        name=f"course-01-limited-{secrets.token_hex(3)}",
-        host_config=api.create_host_config(**limits),
+def _describe_host(host: Host) -> str:
+    """Return what the host is, in a sentence."""
+    if host.is_here:
+        return "The host is the machine this notebook runs on."
+    if platform.system() == "Linux":
+        return f"The host is {host.name}, not the machine this notebook runs on."
+    return (
+        f"The host is {host.name}: this notebook runs on {platform.system()}, whose kernel cannot "
+        "run Linux programs, so the engine runs in a Linux VM. The containers share that VM's "
+        "kernel."
     )
-    container = engine.client.containers.get(created["Id"])
-    try:
-        container.start()
-        container.wait(timeout=END_SECONDS)
-        container.reload()
-        output = container.logs().decode("utf-8", "replace")
-        return output, container.attrs["State"], list(created.get("Warnings") or ())
-    finally:
-        container.remove(force=True)
-
-
-def _kernel(who: str, about: dict[str, str]) -> Kernel:
-    return Kernel(who, about["kernel"], about["boot_id"], int(about["processes"]))
 
 
 def _namespaces(host: Host, pid: str) -> dict[str, str]:

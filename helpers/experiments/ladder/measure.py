@@ -35,7 +35,7 @@ from helpers.experiments.ladder.result import (
     Ladder,
     Rung,
 )
-from helpers.experiments.startup.measure import short_container
+from helpers.experiments.startup.measure import time_short_container
 from helpers.experiments.startup.result import FIRST_OUTPUT, FULL_VM, MINIMAL_VM, StartupComparison
 from helpers.process import error_line, run
 from helpers.vm import accelerator, guests
@@ -68,7 +68,7 @@ def measure_ladder(
     Raises CourseError for an invalid argument.
 
     Example:
-        measure_ladder(compare_startup(), repeats=5)
+        measure_ladder(compare_startup(), repeats=5).facts()
     """
     if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
         raise CourseError(f"Invalid repeats={repeats!r}.", "Use a whole number, 1 or more.")
@@ -121,7 +121,7 @@ def _rungs(engine: Engine, folder: Path) -> dict[str, Callable[[], float]]:
         return str(guests.copy_busybox(engine))
 
     def time_engine(network: str | None) -> float:
-        return dict(short_container(engine, PROGRAM, network=network))[FIRST_OUTPUT]
+        return time_short_container(engine, PROGRAM, network=network)[FIRST_OUTPUT]
 
     return {
         PROCESS: lambda: time_to_first_line([busybox(), *PROGRAM]),

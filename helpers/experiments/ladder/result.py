@@ -18,8 +18,8 @@ PROCESS, NAMESPACES, RUNTIME, NO_NETWORK, ENGINE, MINIMAL, FULL = NAMES = (
     "full VM",
 )
 # The rungs that are far apart on any machine. A process with and without namespaces, and the engine
-# with and without a network, are too close to be compared on a busy one.
-COMPARED = (NAMESPACES, RUNTIME, ENGINE, MINIMAL, FULL)
+# with and without a network, are too close to be compared on a busy one; the full VM is optional.
+COMPARED = (NAMESPACES, RUNTIME, ENGINE, MINIMAL)
 FAR_APART = 2.0
 
 
@@ -41,28 +41,10 @@ class Rung:
         """Return the rung's times, or why it is missing."""
         if self.median_seconds is None:
             return f"missing: {self.missing}"
-        middle, runs = f"{duration(self.median_seconds):>9}", len(self.seconds)
-        if runs == 1:
-            return f"{middle}  (one run)"
-        return (
-            f"{middle}  ({duration(min(self.seconds))}–{duration(max(self.seconds))}, {runs} runs)"
-        )
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A published measurement: what was timed, its seconds, and the source."""
-
-    what: str
-    seconds: float
-    source: str
-
-
-REFERENCES = (
-    Reference("a unikernel on a rebuilt Xen (LightVM)", 0.0023, "Manco et al., SOSP 2017"),
-    Reference("a microVM to its /sbin/init, at most", 0.125, "Firecracker's specification"),
-    Reference("a container on an SSD", 0.568, "arXiv 2602.15214"),
-)
+        if len(self.seconds) == 1:
+            return f"{duration(self.median_seconds)} (one run)"
+        fastest, slowest = duration(min(self.seconds)), duration(max(self.seconds))
+        return f"{duration(self.median_seconds)} ({fastest}–{slowest}, {len(self.seconds)} runs)"
 
 
 @dataclass(frozen=True)
@@ -71,7 +53,6 @@ class Ladder:
 
     rungs: tuple[Rung, ...]
     accelerator: Accelerator
-    references: tuple[Reference, ...] = REFERENCES
 
     def rung(self, name: str) -> Rung:
         """Return the rung with this name."""
@@ -90,13 +71,9 @@ class Ladder:
         return text.removeprefix(" < ")
 
     def text(self) -> str:
-        """Return a table of the rungs, then the published measurements."""
+        """Return a table of the rungs."""
         rungs = text_table([(rung.name, rung.text(), rung.how) for rung in self.rungs])
-        published = "\n".join(
-            f"{duration(ref.seconds):>9}  {ref.what} ({ref.source})" for ref in self.references
-        )
         return (
             f"Time to the program's first line: median (min–max)\n\n{rungs}\n\n"
-            f"virtual machines: {self.accelerator.text()}\n\n"
-            f"published measurements from other machines:\n{published}"
+            f"virtual CPU: {self.accelerator.text()}"
         )

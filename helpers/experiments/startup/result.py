@@ -8,23 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-from helpers.tables import spread, text_table
+from helpers.tables import duration, spread, text_table
 from helpers.vm.accelerator import Accelerator
 
-CONTAINER, MINIMAL_VM, FULL_VM = "container", "minimal VM", "full VM"
+CONTAINER, MINIMAL_VM, FULL_VM = KINDS = ("container", "minimal VM", "full VM")
 # The moments of a start, each in seconds since its request.
-CREATED, STARTED, FIRST_OUTPUT, FIRST_ANSWER, EXITED, REMOVED = (
+CREATED, FIRMWARE, KERNEL, FIRST_OUTPUT, FIRST_ANSWER, REMOVED = MOMENTS = (
     "created",
-    "started",
+    "firmware",
+    "kernel",
     "first output",
     "first answer",
-    "exited",
     "removed",
 )
-FIRMWARE, KERNEL = "firmware", "kernel"
-CONTAINER_MOMENTS = (CREATED, STARTED, FIRST_OUTPUT, FIRST_ANSWER, EXITED, REMOVED)
-VM_MOMENTS = (FIRMWARE, KERNEL, FIRST_OUTPUT, FIRST_ANSWER, REMOVED)
-IN_A_TERMINAL = "docker run -p 127.0.0.1::80 dockercourse/small-server; docker rm -f NAME"
 READY = (FIRST_OUTPUT, FIRST_ANSWER)
 # Medians closer than this factor count as the same: a busy machine can swap them.
 FAR_APART = 2.0
@@ -32,65 +28,49 @@ FAR_APART = 2.0
 
 @dataclass(frozen=True)
 class Start:
-    """One start: what was started, in which round, and its moments in seconds since the request.
+    """One start: what was started, and the seconds from its request to each moment.
 
-    A virtual machine's clock starts with its QEMU process; "first output" is its first line from
-    user space, "removed" the end of the QEMU process.
+    A virtual machine's clock starts with its QEMU process; its "first output" is the first line
+    from user space.
     """
 
     kind: str
-    round: int
-    moments: tuple[tuple[str, float], ...]
-
-    def seconds(self, moment: str) -> float | None:
-        """Return the seconds from the request to a moment, or None if it was not recorded."""
-        return dict(self.moments).get(moment)
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
 class StartupComparison:
-    """Containers and virtual machines started in turn; `warm_up` starts are not counted.
+    """Containers and virtual machines started in turn; `accelerator` is what the VMs ran on.
 
-    `accelerator` is what the virtual machines ran on.
+    `interrupted` is whether Ctrl-C ended it before the planned rounds; incomplete rounds are left
+    out.
     """
 
     samples: tuple[Start, ...]
-    warm_up: tuple[Start, ...]
     planned_rounds: int
     accelerator: Accelerator
     interrupted: bool = False
 
     @property
-    def meaning(self) -> str:
-        """What the accelerator does to the virtual machines' numbers, in words."""
-        return self.accelerator.meaning()
-
-    @property
     def kinds(self) -> tuple[str, ...]:
         """What was started, containers first."""
-        return tuple(dict.fromkeys(sorted((s.kind for s in self.samples), key=_rank)))
+        return tuple(kind for kind in KINDS if any(start.kind == kind for start in self.samples))
 
     @property
     def rounds(self) -> int:
         """How many rounds are complete."""
-        return min((len(self.starts(kind)) for kind in self.kinds), default=0)
-
-    def starts(self, kind: str) -> tuple[Start, ...]:
-        """Return the counted starts of one kind, in their order."""
-        return tuple(sample for sample in self.samples if sample.kind == kind)
+        return len(self.samples) // len(self.kinds)
 
     def moments(self, kind: str) -> tuple[str, ...]:
-        """Return the moments that were recorded for a kind, in the order they usually come."""
-        recorded = {name for start in self.starts(kind) for name, _ in start.moments}
-        order = CONTAINER_MOMENTS if kind == CONTAINER else VM_MOMENTS
-        return tuple(name for name in order if name in recorded)
+        """Return the moments of a kind's starts in order; not every machine shows its firmware."""
+        start = next(start for start in self.samples if start.kind == kind)
+        return tuple(moment for moment in MOMENTS if moment in start.seconds)
 
     def all_seconds(self, kind: str, moment: str) -> tuple[float, ...]:
         """Return every start's seconds to a moment."""
-        values = (start.seconds(moment) for start in self.starts(kind))
-        return tuple(seconds for seconds in values if seconds is not None)
+        return tuple(start.seconds[moment] for start in self.samples if start.kind == kind)
 
-    def median_seconds(self, kind: str, moment: str) -> float:
+    def median_seconds(self, kind: str, moment: str = FIRST_ANSWER) -> float:
         """Return the median of a kind's seconds to a moment."""
         return median(self.all_seconds(kind, moment))
 
@@ -112,12 +92,17 @@ class StartupComparison:
                 )
         return "\n".join(lines)
 
+    def title(self) -> str:
+        """Return the message of the numbers: how long each kind took to its first answer."""
+        times = (f"{kind} {duration(self.median_seconds(kind))}" for kind in self.kinds)
+        return f"Time to the first answer: {', '.join(times)}"
+
     def headline(self) -> str:
         """Return what the numbers are, of how many rounds, and whether Ctrl-C ended them early."""
         rounds = f"{self.rounds} round{'' if self.rounds == 1 else 's'}"
         if self.interrupted:
             rounds += f" of {self.planned_rounds}, then stopped"
-        return f"Startup in seconds, interleaved: medians (min–max) of {rounds}"
+        return f"Seconds since the start was requested: median (min–max) of {rounds}"
 
     def text(self) -> str:
         """Return a table for each kind, with a row for each moment."""
@@ -128,10 +113,5 @@ class StartupComparison:
                 for moment in self.moments(kind)
             ]
             parts.append(f"{kind}\n{text_table(rows)}")
-        parts.append(f"accelerator: {self.accelerator.text()}\n{self.meaning}")
-        parts.append(f"the container in a terminal: {IN_A_TERMINAL}")
+        parts.append(f"virtual CPU: {self.accelerator.text()}\n{self.accelerator.meaning()}")
         return "\n\n".join(parts)
-
-
-def _rank(kind: str) -> int:
-    return (CONTAINER, MINIMAL_VM, FULL_VM).index(kind)
