@@ -60,7 +60,7 @@ def compare_footprints(
         container = Footprint(
             CONTAINER,
             container_memory(host, server),
-            int(server.container.image.attrs["Size"]),
+            size_of_files(server),
             int(server.about()["processes"]),
         )
     progress("one virtual machine")
@@ -137,6 +137,12 @@ def wait_for_all(machines: Sequence[machine.Machine]) -> None:
     timeout = guests.MINIMAL.boot_seconds * len(machines)
     with ThreadPoolExecutor(len(machines)) as threads:
         list(threads.map(lambda vm: vm.wait_for(machine.ANSWER, timeout), machines))
+
+
+def size_of_files(server: Server) -> int:
+    """Return the size in bytes of a container's files; an image store may count them compressed."""
+    output = server.container.exec_run(["du", "-s", "-k", "-x", "/"]).output.decode()
+    return int(output.splitlines()[-1].split()[0]) * 1024
 
 
 def container_memory(host: Host, server: Server) -> dict[str, int]:
