@@ -41,7 +41,7 @@ def figure_of_one(comparison: FootprintComparison) -> Figure:
 
 def figure_of_several(density: Density) -> Figure:
     """Draw a line for each kind: the memory of 1, 2, 4, … of them."""
-    drawing = canvas(3.8, density.title())
+    drawing = canvas(3.3, density.title())
     axes = drawing.subplots()
     for (kind, sizes), (color, _), line in zip(
         density.memory_bytes.items(), PARTS, ("o-", "s--"), strict=False

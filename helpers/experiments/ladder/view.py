@@ -29,7 +29,7 @@ def title(ladder: Ladder) -> str:
 
 def figure(ladder: Ladder) -> Figure:
     """Draw the rungs from the top down, lowest first."""
-    drawing = canvas(1.4 + 0.42 * len(ladder.rungs), title(ladder))
+    drawing = canvas(1.2 + 0.34 * len(ladder.rungs), title(ladder))
     axes = drawing.subplots()
     for row, rung in enumerate(ladder.rungs):
         draw_rung(axes, row, rung)

@@ -38,7 +38,7 @@ LEGEND = (PHASES[CREATED], SET_UP, PHASES[FIRST_ANSWER], PHASES[FIRMWARE], PHASE
 def figure(result: StartupComparison) -> Figure:
     """Draw all kinds on one scale, and below them the container alone, enlarged."""
     rows = len(result.kinds)
-    drawing = canvas(2.8 + 0.6 * rows, result.title())
+    drawing = canvas(2.5 + 0.5 * rows, result.title())
     bars = {kind: phases(result, kind) for kind in result.kinds}
     top, bottom = drawing.subplots(2, 1, height_ratios=[rows, 1])
     stack_bars(top, bars, LEGEND, duration)
