@@ -9,7 +9,6 @@ import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from helpers.engine.base_image import REAL, image_for
 from helpers.engine.find import connect
 from helpers.engine.labels import labels
 from helpers.errors import CourseError
