@@ -1,4 +1,4 @@
-"""The sample app of the course: one page that greets."""
+"""The sample app of the course: it answers with JSON."""
 
 from flask import Flask
 
@@ -6,5 +6,10 @@ app = Flask(__name__)
 
 
 @app.get("/")
-def hello() -> str:
-    return "Hello from a container!\n"
+def hello() -> dict[str, str]:
+    return {"message": "Hello from a container!"}
+
+
+@app.get("/healthz")
+def healthz() -> dict[str, str]:
+    return {"status": "ok"}
