@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     from helpers.experiments.footprint.measure import compare_footprints as compare_footprints
     from helpers.experiments.footprint.measure import measure_density as measure_density
 
+    # 03 The Dockerfile
+    from helpers.experiments.startup_commands.measure import (
+        try_startup_commands as try_startup_commands,
+    )
+    from helpers.experiments.stopping.measure import compare_stop_times as compare_stop_times
+    from helpers.experiments.checks.measure import check_dockerfile as check_dockerfile
+
     # 04 Layers and caching
     from helpers.notebook.functions import build_image as build_image
     from helpers.experiments.caching.measure import compare_orders as compare_orders

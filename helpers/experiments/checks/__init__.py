@@ -1,0 +1,1 @@
+"""Which mistakes Docker's build checks find in a Dockerfile without building it."""

@@ -1,0 +1,56 @@
+"""Asks Docker to check a Dockerfile: `docker build --check`, with its answer as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from helpers.engine.find import connect
+from helpers.engine.standin import named_contexts
+from helpers.errors import CourseError
+from helpers.experiments.checks.result import Checks, CheckWarning
+from helpers.process import error_line
+
+if TYPE_CHECKING:
+    from helpers.engine.engine import Engine
+
+NEEDS = "it needs Docker Engine 27 and Buildx 0.15 or newer"
+
+
+def check_dockerfile(dockerfile: str | Path = "Dockerfile", engine: Engine | None = None) -> Checks:
+    """Return the warnings of Docker's build checks for a Dockerfile; nothing is built.
+
+    On an engine or a buildx that is too old, the result says so. Raises CourseError if there is no
+    such file, or if its base image is missing.
+
+    Example:
+        check_dockerfile("Dockerfile").warnings
+    """
+    engine = engine or connect()
+    file = Path(dockerfile)
+    if not file.is_file():
+        raise CourseError(f"There is no file {str(dockerfile)!r}.", f"You are in {Path.cwd()}.")
+    contexts = named_contexts(engine, file.read_text(encoding="utf-8"))
+    completed = engine.run(
+        *("buildx", "build", "--progress=quiet", "--call=check,format=json"),
+        *(*contexts, "-f", str(file), str(file.absolute().parent)),
+    )
+    try:
+        answer: dict[str, Any] = json.loads(completed.stdout)
+    except ValueError:
+        return Checks(file.name, unsupported=f"{NEEDS} ({error_line(completed)})")
+    if error := answer.get("buildError"):
+        raise CourseError(f"{file.name} can't be checked: {error['message']}", "Correct its FROM.")
+    return Checks(
+        file.name,
+        tuple(
+            CheckWarning(each["ruleName"], _first_line(each), each["detail"])
+            for each in answer["warnings"] or ()
+        ),
+    )
+
+
+def _first_line(warning: dict[str, Any]) -> int:
+    """Return the line that a warning starts at."""
+    return int(warning["location"]["ranges"][0]["start"]["line"])

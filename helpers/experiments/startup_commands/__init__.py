@@ -1,0 +1,1 @@
+"""Which command a container runs, with every combination of ENTRYPOINT and CMD."""

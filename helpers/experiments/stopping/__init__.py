@@ -1,0 +1,1 @@
+"""How long `docker stop` takes, depending on which program is process 1."""
