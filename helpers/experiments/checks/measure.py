@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.engine.base_image import named_contexts
 from helpers.engine.find import connect
-from helpers.engine.standin import named_contexts
 from helpers.errors import CourseError
 from helpers.experiments.checks.result import Checks, CheckWarning
 from helpers.process import error_line
