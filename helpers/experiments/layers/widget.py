@@ -82,5 +82,5 @@ def label(entry: Layer) -> str:
     wasted = f" · {human_size(entry.wasted_bytes)} wasted" if entry.wasted_bytes else ""
     return (
         f"{entry.number} · {shorten(entry.instruction, 70)} · {human_size(entry.size_bytes)}"
-        f" · {len(entry.files):,} files{wasted}"
+        f" · {len(entry.files):,} file{'' if len(entry.files) == 1 else 's'}{wasted}"
     )
