@@ -16,6 +16,7 @@ from helpers.setup.console import say
 # Each verb is a module with run(args), perhaps add_arguments(parser), and its --help as docstring.
 VERBS = {
     "lab": "set up the course and open JupyterLab",
+    "present": "show a chapter as live slides",
     "test": "set up the course and run the test suite",
     "doctor": "check your setup and show how to fix it",
     "clean": "remove what the course created, and nothing else",

@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from helpers.cli import work
+from helpers.cli import look, work
 from helpers.cli.ready import ready_engine
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError, ExitCode
@@ -47,12 +49,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve the chapters until Ctrl-C."""
-    began = time.monotonic()
     if args.reset:  # report a mistyped name before anything is started
         work.chapter_path(args.reset)
+    lay_out = partial(work.lay_out, reset=args.reset)
+    return serve(args, work.WORK, "00_start_here.ipynb", lay_out)
+
+
+def serve(
+    args: argparse.Namespace,
+    root: Path,
+    chapter: str,
+    lay_out: Callable[[], list[str]],
+    *,
+    presenting: bool = False,
+) -> int:
+    """Serve `root`, which `lay_out` fills, and open one of its chapters, until Ctrl-C."""
+    began = time.monotonic()
     port = choose_port(args.port)
     engine = ready_engine()
-    for line in work.lay_out(reset=args.reset):
+    for line in lay_out():
         say(f"  !  {line}")
     token = secrets.token_hex(24)
     if os.geteuid() == 0:
@@ -61,9 +76,9 @@ def run(args: argparse.Namespace) -> int:
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("wb") as log:
         server = subprocess.Popen(
-            command(work.WORK, port),
-            env=session_env(engine, token),
-            cwd=work.WORK,
+            command(root, port),
+            env=session_env(engine, token) | look.configure(root, presenting=presenting),
+            cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -72,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with step("starting JupyterLab"):
             wait_until_served(server, port, token)
-        address = f"http://127.0.0.1:{port}/lab/tree/notebooks/00_start_here.ipynb?token={token}"
+        address = f"http://127.0.0.1:{port}/lab/tree/notebooks/{chapter}?token={token}"
         say(f"Ready after {time.monotonic() - began:.1f} s. Press Ctrl-C to stop.")
         print(address, flush=True)
         if not args.no_browser:
@@ -116,6 +131,7 @@ def command(root: Path, port: int) -> list[str]:
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
         "--LabApp.extension_manager=readonly",
+        "--LabApp.custom_css=True",
         f"--ServerApp.terminado_settings={{'shell_command': {shell!r}}}",
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]
