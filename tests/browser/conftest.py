@@ -8,12 +8,14 @@ import secrets
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from helpers.cli import lab, work
+from helpers.cli import lab, look, work
 from helpers.engine.engine import Engine
 
 QUIET = [
@@ -40,22 +42,29 @@ def served(
     """Serve fresh copies of the chapters; yield the address and token of JupyterLab."""
     root = tmp_path_factory.mktemp("lab")
     work.lay_out(work=root)
+    with serve(served_engine, root) as address_and_token:
+        yield address_and_token
+
+
+@contextmanager
+def serve(engine: Engine, root: Path, *, presenting: bool = False) -> Iterator[tuple[str, str]]:
+    """Serve a folder with chapters as `lab` and `present` do; yield the address and token."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     token = secrets.token_hex(16)
     with (root / "lab.log").open("wb") as log:
         server = subprocess.Popen(
-            lab.command(root, port),
+            [*lab.command(root, port), "--LabApp.expose_app_in_browser=True"],
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             cwd=root,
             env={
-                **lab.session_env(served_engine, token),
-                "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
-                "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"),
+                **lab.session_env(engine, token),
+                **look.configure(root, presenting=presenting),
+                "JUPYTER_DATA_DIR": str(root / "data"),  # which notebooks are trusted
             },
         )
     try:
@@ -64,6 +73,12 @@ def served(
     finally:
         server.terminate()
         server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def serve_deck(private_engine: Engine) -> Callable[[Path], AbstractContextManager[tuple[str, str]]]:
+    """Return the context manager that serves a folder laid out by `present`."""
+    return partial(serve, private_engine, presenting=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,166 @@
+"""Each slide, with its outputs, fits 1280×720 in `present`; whole decks are stepped through by key.
+
+In the chapters of `LIVE`, the cells run on the way, once. The others show their stored outputs, which
+takes seconds instead of minutes: nbval and the tests of each chapter run their cells anyway. The
+second walk, in the dark theme, finds the outputs of the first. With STORED_SLIDES=1, all chapters
+show their stored outputs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.sign import NotebookNotary
+from playwright.sync_api import Page, expect
+
+from helpers.cli import present, work
+
+pytestmark = [pytest.mark.engine, pytest.mark.browser]
+
+LIVE = () if os.environ.get("STORED_SLIDES") else ("00", "01", "04")
+CELL_SECONDS = 300
+HEIGHT = 680  # below that are the slide's number and the arrows
+CHAPTERS = sorted(path.stem for path in work.SOURCE.glob("*.ipynb"))
+
+NOTEBOOK = "window.jupyterapp.shell.currentWidget.content"
+MEASURE = """() => {
+  const cells = [...document.querySelectorAll(
+    '.jp-Deck .jp-Cell.jp-deck-mod-visible:not(.jp-deck-mod-layer)')];
+  const boxes = cells.map(cell => cell.getBoundingClientRect());
+  const height = Math.max(...boxes.map(box => box.bottom)) - Math.min(...boxes.map(box => box.top));
+  const wide = cells.flatMap(cell => [...cell.querySelectorAll(
+    '.cm-scroller, .jp-OutputArea-output, .jp-RenderedHTMLCommon, table, pre, img, svg')])
+    .filter(part => part.getClientRects().length)
+    .filter(part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth
+      || part.getBoundingClientRect().right > innerWidth)
+    .map(part => `${part.localName}.${part.classList[0] || ''} ${part.scrollWidth} px`);
+  const number = document.querySelector('.jp-Deck .jp-deck-mod-layer.jp-deck-mod-visible');
+  return {
+    number: number ? number.innerText.trim() : '',
+    height: Math.round(height),
+    wide: [...new Set(wide)],
+    loaded: cells.every(cell => [...cell.querySelectorAll('img')].every(image => image.complete)),
+  };
+}"""
+
+
+@dataclass(frozen=True)
+class Deck:
+    """A chapter as `present` shows it, and which of its cells are stops."""
+
+    page: Page
+    name: str
+    cells: list[nbformat.NotebookNode]
+    is_live: bool
+
+    def stops(self) -> list[int]:
+        """Return the indexes of the cells on which Space stops."""
+        types = ("slide", "subslide", "fragment")
+        return [i for i, cell in enumerate(self.cells) if present.slide_type(cell) in types]
+
+    def run_cell(self) -> None:
+        """Run the active cell with Ctrl-Enter and wait for its end."""
+        self.page.keyboard.press("Control+Enter")
+        prompt = self.page.locator(".jp-Cell.jp-mod-active .jp-InputPrompt")
+        expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=CELL_SECONDS * 1000)
+        errors = self.page.locator(".jp-Cell.jp-mod-active [data-mime-type*='error']")
+        assert errors.count() == 0, errors.first.inner_text()
+
+    def measure(self) -> dict:
+        """Return the size of what is on the slide, once it no longer changes."""
+        size: dict = {}
+        for _ in range(30):
+            previous, size = size, self.page.evaluate(MEASURE)
+            if size == previous and size["loaded"]:
+                break
+            self.page.wait_for_timeout(100)
+        return size
+
+    def restart(self, theme: str) -> None:
+        """Choose a theme and start the slides again, from the first."""
+        self.page.evaluate(
+            "async theme => { const { commands, shell } = window.jupyterapp;"
+            "  await commands.execute('apputils:change-theme', { theme });"
+            "  await commands.execute('deck:stop');"
+            "  shell.currentWidget.content.activeCellIndex = 0;"
+            "  await commands.execute('deck:start'); }",
+            theme,
+        )
+        self.page.wait_for_timeout(1500)
+        self.page.locator(".jp-deck-mod-visible h1").click()
+
+    def walk(self, folder: Path, theme: str, run: bool) -> list[str]:
+        """Go through the deck by key; return a line for each slide that does not fit."""
+        problems: dict[int, str] = {}
+        *stops, end = self.stops()
+        count = sum(present.starts_slide(self.cells[index]) for index in stops)
+        number = 0
+        for index, following in itertools.pairwise([*stops, end]):
+            self.page.wait_for_function(f"{NOTEBOOK}.activeCellIndex === {index}", timeout=20_000)
+            if run and self.cells[index].cell_type == "code":
+                self.run_cell()
+            number += present.starts_slide(self.cells[index])
+            size = self.measure()
+            assert size["number"] == f"{number} / {count}"
+            name = f"slide-{self.name[:2]}-{number:02}-{theme}.png"
+            if size["height"] > HEIGHT or size["wide"]:
+                problems[number] = f"{name}: {size['height']} px high, too wide: {size['wide']}"
+            if number in problems or present.starts_slide(self.cells[following]):
+                self.page.screenshot(path=folder / name)
+            self.page.keyboard.press("Space")
+        return list(problems.values())
+
+
+@pytest.fixture(scope="module", params=CHAPTERS)
+def deck(
+    request: pytest.FixtureRequest,
+    serve_deck: Callable[[Path], AbstractContextManager[tuple[str, str]]],
+    page: Page,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deck]:
+    """Yield a chapter that `present` has just opened."""
+    name, is_live = request.param, request.param.startswith(LIVE)
+    root = tmp_path_factory.mktemp("deck")
+    present.lay_out(root, f"{name}.ipynb")
+    path = root / "notebooks" / f"{name}.ipynb"
+    if not is_live:
+        stored = present.as_deck(nbformat.read(work.SOURCE / path.name, as_version=4))
+        nbformat.write(stored, path)
+        # JupyterLab draws stored widgets only in a trusted notebook.
+        (root / "data").mkdir()
+        NotebookNotary(data_dir=str(root / "data")).sign(nbformat.read(path, as_version=4))
+    with serve_deck(root) as (address, token):
+        page.goto(f"{address}/lab/tree/notebooks/{path.name}?token={token}")
+        expect(page.locator(".jp-deck-mod-visible").first).to_be_visible(timeout=120_000)
+        page.wait_for_function(
+            f"{NOTEBOOK}.parent.sessionContext.session?.kernel?.status === 'idle'", timeout=120_000
+        )
+        page.add_style_tag(content=".jupyter-widgets-disconnected::before { display: none }")
+        page.wait_for_timeout(1500)  # the deck closes the side bars after a second
+        yield Deck(page, name, nbformat.read(path, as_version=4).cells, is_live)
+
+
+def test_opens_as_slides(deck: Deck) -> None:
+    """The first slide is there without a click: large text, no side bars, no imports, no notes."""
+    expect(deck.page.locator(".jp-RenderedHTMLCommon h1:visible")).to_have_count(1)
+    assert deck.page.locator(".jp-CodeCell.jp-deck-mod-visible").count() == 0
+    text = deck.page.locator(".jp-deck-mod-visible p").first
+    assert text.evaluate("text => parseFloat(getComputedStyle(text).fontSize)") >= 20
+    for chrome in (".jp-SideBar", "#jp-left-stack", ".jp-NotebookPanel-toolbar"):
+        assert deck.page.locator(f"{chrome}:visible").count() == 0
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_slides_fit(deck: Deck, theme: str, artifacts: Path) -> None:
+    if theme == "Dark":
+        deck.restart("JupyterLab Dark")
+    problems = deck.walk(artifacts, theme.lower(), run=deck.is_live and theme == "Light")
+    assert not problems, "\n".join(["screenshots: " + str(artifacts), *problems])
