@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from helpers.notebook.functions import inspect_layers as inspect_layers
     from helpers.experiments.layers.widget import walk_layers as walk_layers
 
+    # 06 Storage
+    from helpers.experiments.storage.measure import compare_storage as compare_storage
+
 
 def _modules() -> dict[str, str]:
     """Return the module of each name that is imported above, as this file's text has it."""

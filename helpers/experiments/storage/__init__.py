@@ -1,0 +1,1 @@
+"""Which data survives what: stopping a container, removing it, removing its volume."""
