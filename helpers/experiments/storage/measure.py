@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.engine import probe
 from helpers.engine.find import connect
 from helpers.engine.labels import labels
 from helpers.errors import CourseError
@@ -66,7 +67,7 @@ def compare_storage(
                 f"Invalid option {text!r}.",
                 "Use -v VOLUME:/data, -v /data, -v FOLDER:/data, --tmpfs /data, or an empty string.",
             )
-    if engine.run("image", "inspect", image).returncode != 0:
+    if probe.inspect_image(engine.host, image) is None:
         raise CourseError(
             f"There is no image {image!r} on the engine.",
             f"Build it first: docker build -t {image} .",
@@ -190,8 +191,8 @@ class _Attempt:
         if "no space left on device" in completed.stderr.lower():
             raise CourseError(
                 "The engine's disk is full (no space left on device).",
-                "See what uses it with `docker system df`, remove what you no longer need, then "
-                "run this again. `python3 -m helpers clean` removes what the course made.",
+                "Free some space (`docker system df` shows what uses it, `python3 -m helpers clean` "
+                "removes what the course made), then run this again.",
             )
         raise CourseError(
             f"docker {args[0]} failed: {reason}",
