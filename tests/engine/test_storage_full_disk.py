@@ -44,6 +44,5 @@ def test_full_disk_has_one_message_and_rerun_works(
         ):
             reply = cell.client.execute_interactive(code, timeout=CELL_SECONDS)
             assert reply["content"]["status"] == "ok", code
-    assert not small_engine.client.volumes.list() and not small_engine.client.containers.list(
-        all=True
-    )
+    assert not small_engine.client.volumes.list()
+    assert not small_engine.client.containers.list(all=True)
