@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from helpers.experiments.footprint.measure import compare_footprints as compare_footprints
     from helpers.experiments.footprint.measure import measure_density as measure_density
 
+    # 02 Images and containers
+    from helpers.experiments.lifecycle.widget import watch_life as watch_life
+
     # 03 The Dockerfile
     from helpers.experiments.startup_commands.measure import (
         try_startup_commands as try_startup_commands,

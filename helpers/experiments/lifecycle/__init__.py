@@ -1,0 +1,1 @@
+"""Shows the states that a container goes through, from the engine's events."""
