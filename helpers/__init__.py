@@ -53,6 +53,10 @@ if TYPE_CHECKING:
     from helpers.notebook.functions import inspect_layers as inspect_layers
     from helpers.experiments.layers.widget import walk_layers as walk_layers
 
+    # 05 Running containers
+    from helpers.experiments.dashboard.widget import dashboard as dashboard
+    from helpers.experiments.ports.measure import compare_publishing as compare_publishing
+
     # 06 Storage
     from helpers.experiments.storage.measure import compare_storage as compare_storage
 

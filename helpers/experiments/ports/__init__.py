@@ -1,0 +1,1 @@
+"""What EXPOSE does and what `-p` does, from the four combinations of the two."""

@@ -1,0 +1,64 @@
+"""EXPOSE and `-p` on both image stores; another Dockerfile gives another table."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from helpers.engine.engine import Engine
+from helpers.experiments.caching.measure import APPS
+from helpers.experiments.ports.measure import compare_publishing
+from helpers.experiments.ports.result import Publishing
+
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("leaves_nothing")]
+
+
+@pytest.fixture
+def engine(each_engine: Engine) -> Engine:
+    """Return each engine: both image stores give the same table."""
+    return each_engine
+
+
+def answers(result: Publishing) -> dict[tuple[bool, bool], tuple[bool, bool, bool]]:
+    return {
+        (attempt.has_expose, attempt.is_published): (
+            attempt.inside,
+            attempt.from_container,
+            attempt.from_host,
+        )
+        for attempt in result.attempts
+    }
+
+
+def test_only_publishing_opens_the_host(engine: Engine) -> None:
+    result = compare_publishing(APPS / "flask-app", engine=engine)
+    assert answers(result) == {
+        (False, False): (True, True, False),
+        (False, True): (True, True, True),
+        (True, False): (True, True, False),
+        (True, True): (True, True, True),
+    }
+    assert [attempt.shown for attempt in result.attempts] == [
+        "",
+        f"127.0.0.1:{result.host_port}->5000/tcp",
+        "5000/tcp",
+        f"127.0.0.1:{result.host_port}->5000/tcp",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host_and_port", "inside"), [('"127.0.0.1"', True), ('"0.0.0.0", "--port", "8000"', False)]
+)
+def test_changed_dockerfile_changes_table(
+    engine: Engine, tmp_path: Path, host_and_port: str, inside: bool
+) -> None:
+    """An app that listens inside its container only, and one that listens on another port."""
+    app = shutil.copytree(APPS / "flask-app", tmp_path / "app")
+    dockerfile = app / "Dockerfile"
+    text = dockerfile.read_text()
+    assert '"0.0.0.0"' in text
+    dockerfile.write_text(text.replace('"0.0.0.0"', host_and_port))
+    result = compare_publishing(app, engine=engine)
+    assert set(answers(result).values()) == {(inside, False, False)}
