@@ -52,9 +52,14 @@ def test_only_publishing_opens_the_host(engine: Engine) -> None:
     ("host_and_port", "inside"), [('"127.0.0.1"', True), ('"0.0.0.0", "--port", "8000"', False)]
 )
 def test_changed_dockerfile_changes_table(
-    engine: Engine, tmp_path: Path, host_and_port: str, inside: bool
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host_and_port: str,
+    inside: bool,
 ) -> None:
     """An app that listens inside its container only, and one that listens on another port."""
+    monkeypatch.setattr("helpers.experiments.ports.measure.START_SECONDS", 10 if inside else 3)
     app = shutil.copytree(APPS / "flask-app", tmp_path / "app")
     dockerfile = app / "Dockerfile"
     text = dockerfile.read_text()

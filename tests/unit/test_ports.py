@@ -43,5 +43,5 @@ def test_expose_is_removed_and_added(line: str) -> None:
 
 
 def test_missing_dockerfile_has_next_step(tmp_path: object) -> None:
-    with pytest.raises(CourseError, match="There is no .*Dockerfile.\n→ Run open_app"):
+    with pytest.raises(CourseError, match=r"(?s)There is no .*Dockerfile.*Run open_app"):
         compare_publishing(str(tmp_path))

@@ -68,7 +68,7 @@ def compare_publishing(
         raise CourseError(f"There is no {dockerfile}.", 'Run open_app("flask-app") first.')
     trial = Trial(engine or connect(), Path(context), port, _free_port(), secrets.token_hex(3))
     progress = on_progress or (lambda _: None)
-    attempts = []
+    attempts: list[Attempt] = []
     try:
         for has_expose in (False, True):
             progress(f"building {'with' if has_expose else 'without'} EXPOSE")

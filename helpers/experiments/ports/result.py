@@ -67,7 +67,9 @@ class Publishing:
 
     def text(self) -> str:
         """Return the attempts as a table."""
-        return f"{text_table([HEADS, *(attempt.row() for attempt in self.attempts)])}\n{self.note()}"
+        return (
+            f"{text_table([HEADS, *(attempt.row() for attempt in self.attempts)])}\n{self.note()}"
+        )
 
 
 def _word(value: bool) -> str:
