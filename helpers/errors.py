@@ -93,10 +93,10 @@ class DockerCommandFailed(CourseError):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, line: str, docker_code: int, *, printed: bool) -> None:
+    def __init__(self, line: str, docker_code: int, *, printed: bool, advice: str = "") -> None:
         super().__init__(
             f"docker failed with exit code {docker_code}: {line}",
-            "See its output above." if printed else "It printed no error message.",
+            advice or ("See its output above." if printed else "It printed no error message."),
         )
         self.docker_code = docker_code
 

@@ -44,7 +44,7 @@ def _run_line(line: str) -> None:
 
     engine = connect()
     command = plan(line, engine)
-    judge(command, run(command, command.options, engine), command.options)
+    judge(command, run(command, command.options, engine), command.options, engine)
 
 
 def _run_body(line: str, cell: str) -> None:

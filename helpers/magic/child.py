@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+TAIL_CHARACTERS = 4000
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -23,6 +25,7 @@ class Ended:
     why: Literal["exit", "text", "time", "interrupt"]
     code: int
     printed: bool  # whether it printed anything but white space
+    tail: str = ""  # the end of what it printed
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def stream(
         output.close(show=why != "text")
     if why != "exit":
         command.stop_rest()
-    return Ended(why, child.returncode, output.printed)
+    return Ended(why, child.returncode, output.printed, output.tail)
 
 
 class _Output:
@@ -88,6 +91,7 @@ class _Output:
         self.chunks: queue.Queue[bytes | None] = queue.Queue()  # None: the end
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.printed = False
+        self.tail = ""
         self.is_line_open = False
         self.is_complete = False
         threading.Thread(target=self.read, daemon=True).start()
@@ -125,6 +129,7 @@ class _Output:
         text = self.decoder.decode(chunk or b"", final=chunk is None)
         if text:
             print(text, end="", flush=True)
+            self.tail = (self.tail + text)[-TAIL_CHARACTERS:]
             self.printed = self.printed or not text.isspace()
             self.is_line_open = not text.endswith("\n")
         return text

@@ -19,6 +19,7 @@ from helpers.engine.labels import labels, name_taken
 from helpers.errors import CourseError, DockerCommandFailed, DockerCommandStopped
 from helpers.magic import compose
 from helpers.magic.child import Command, Ended, note, stream
+from helpers.magic.next_step import next_step
 from helpers.magic.parse import Options, Plan
 
 VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+:/")
@@ -58,10 +59,10 @@ def _run_in_order(plans: list[Plan], shared: Options, engine: Engine) -> None:
             awaited = None
         elif awaited and plan is not plans[-1]:  # a later command may still print it
             options = replace(options, until=until)
-        judge(plan, ended, options)
+        judge(plan, ended, options, engine)
 
 
-def judge(plan: Plan, ended: Ended, options: Options) -> None:
+def judge(plan: Plan, ended: Ended, options: Options, engine: Engine) -> None:
     """Raise CourseError unless the command ended as its options expect."""
     if ended.why == "interrupt":
         raise DockerCommandStopped(f"stopped: {plan.typed}")
@@ -75,7 +76,8 @@ def judge(plan: Plan, ended: Ended, options: Options) -> None:
             )
         note(f"failed with exit code {ended.code}, as expected")
     elif ended.why == "exit" and ended.code != 0:
-        raise DockerCommandFailed(plan.typed, ended.code, printed=ended.printed)
+        advice = next_step(ended.tail, engine)
+        raise DockerCommandFailed(plan.typed, ended.code, printed=ended.printed, advice=advice)
     elif ended.why == "text":
         note(f"stopped: its output contains {options.until!r}")
     elif options.until:

@@ -328,6 +328,6 @@ def test_child_that_ignores_signals_is_killed():
 def test_failure_mentions_output_only_if_any(code, hint):
     ended = run_python(code)
     with pytest.raises(DockerCommandFailed) as caught:
-        judge(plan("pull x", PRIVATE), ended, Options())
+        judge(plan("pull x", PRIVATE), ended, Options(), PRIVATE)
     assert caught.value.message == "docker failed with exit code 1: docker pull x"
     assert caught.value.hint == hint
