@@ -122,6 +122,8 @@ def test_looks_in_light_and_dark(board: Locator, artifacts: Path) -> None:
             page.locator(".lm-Menu-itemLabel").get_by_text(label, exact=True).first.click()
         is_light = "true" if theme == "Light" else "false"
         expect(page.locator("body")).to_have_attribute("data-jp-theme-light", is_light)
+        expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+        row(board, NAME).scroll_into_view_if_needed()
         colours.add(board.locator("tbody th").first.evaluate("e => getComputedStyle(e).color"))
         page.screenshot(path=artifacts / f"dashboard-{theme.lower()}.png")
     assert len(colours) == 2
