@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,7 @@ class Ended:
     why: Literal["exit", "text", "time", "interrupt"]
     code: int
     printed: bool  # whether it printed anything but white space
-    tail: str = ""  # the end of what it printed
+    tail: str = field(default="", compare=False)  # the end of what it printed
 
 
 @dataclass(frozen=True)

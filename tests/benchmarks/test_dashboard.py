@@ -9,8 +9,8 @@ import uuid
 
 import pytest
 
+from helpers.engine.base_image import REAL, image_for
 from helpers.engine.labels import labels
-from helpers.engine.standin import REAL, image_for
 from helpers.experiments.dashboard.widget import Dashboard
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.engine]

@@ -15,9 +15,9 @@ from ipykernel.ipkernel import IPythonKernel
 from playwright.sync_api import Locator, Page, expect
 
 from helpers.cli.chapter import KERNELSPEC
+from helpers.engine.base_image import REAL, image_for
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
-from helpers.engine.standin import REAL, image_for
 from helpers.process import wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]

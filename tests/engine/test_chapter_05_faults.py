@@ -10,7 +10,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import helpers.engine.find
-from helpers.engine import standin
+from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine
 from helpers.errors import CourseError, EngineUnavailable
@@ -96,7 +96,7 @@ def test_name_in_use(docker: Callable[[str], object], name: str) -> None:
 
 
 def test_image_removed_under_a_notebook(docker: Callable[[str], object], name: str) -> None:
-    docker(f"tag {standin.STANDIN} {name}")
+    docker(f"tag {base_image.STAND_INS[base_image.REAL]} {name}")
     docker(f"image rm {name}")
     expected = (
         f"The engine has no image {name}. If it is one of yours, build it again: "
@@ -104,7 +104,7 @@ def test_image_removed_under_a_notebook(docker: Callable[[str], object], name: s
     )
     assert advice(docker, f"run -d --pull never --name {name} {name} true") == expected
     assert advice(docker, f"image inspect {name}") == expected
-    docker(f"tag {standin.STANDIN} {name}")
+    docker(f"tag {base_image.STAND_INS[base_image.REAL]} {name}")
     docker(f"run -d --name {name} {name} true")
 
 
@@ -123,7 +123,7 @@ def test_engine_restarted_between_two_cells(
     second_daemon: PrivateEngine, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     engine = as_user_engine(second_daemon) if kind == "user" else second_daemon.engine("28.5")
-    standin.ensure_base_image(engine)
+    base_image.ensure_base_image(engine)
     docker = start_shell(engine, monkeypatch)
     docker(f"run -d --init --name survivor {SLEEP}")
     second_daemon.halt()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from helpers.engine.base_image import REAL, image_for
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 from helpers.engine.private import PrivateEngine
-from helpers.engine.standin import REAL, image_for
 from helpers.errors import CourseError
 from helpers.experiments.dashboard import widget
 from helpers.experiments.dashboard.feed import LOST, MOST_STREAMS
