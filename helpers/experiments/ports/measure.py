@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from helpers.engine.engine import Engine
 
 START_SECONDS, HOST_SECONDS = 10, 1
+CLIENT = ("sleep", "600")
 EXPOSE = re.compile(r"^\s*EXPOSE\b.*$", re.IGNORECASE)
 # Exits with 0 once the address answers, or with 1 after some seconds.
 CONNECT = """
@@ -73,10 +74,13 @@ def compare_publishing(
         for has_expose in (False, True):
             progress(f"building {'with' if has_expose else 'without'} EXPOSE")
             trial.build(dockerfile.read_text(encoding="utf-8"), has_expose=has_expose)
-        for has_expose in (False, True):
-            for is_published in (False, True):
-                progress(f"container {len(attempts) + 1} of 4")
-                attempts.append(trial.attempt(has_expose=has_expose, is_published=is_published))
+        with trial.run(trial.image(has_expose=False), "client", entrypoint=list(CLIENT)) as client:
+            for has_expose in (False, True):
+                for is_published in (False, True):
+                    progress(f"container {len(attempts) + 1} of 4")
+                    attempts.append(
+                        trial.attempt(client, has_expose=has_expose, is_published=is_published)
+                    )
     finally:
         trial.remove_images()
     return Publishing(port, trial.host_port, tuple(attempts))
@@ -108,16 +112,15 @@ class Trial:
                 engine=self.engine,
             )
 
-    def attempt(self, *, has_expose: bool, is_published: bool) -> Attempt:
+    def attempt(self, client: Container, *, has_expose: bool, is_published: bool) -> Attempt:
         """Run one container and try to connect to it from all three places."""
         image = self.image(has_expose=has_expose)
         ports = {f"{self.port}/tcp": ("127.0.0.1", self.host_port)} if is_published else {}
-        with self._run(image, "app", ports=ports) as app:
+        with self.run(image, "app", ports=ports) as app:
             inside = _answers(app, f"http://127.0.0.1:{self.port}/", START_SECONDS)
             app.reload()
             address = app.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
-            with self._run(image, "client", entrypoint=["sleep", "60"]) as client:
-                from_container = _answers(client, f"http://{address}:{self.port}/", HOST_SECONDS)
+            from_container = _answers(client, f"http://{address}:{self.port}/", HOST_SECONDS)
             return Attempt(
                 has_expose,
                 is_published,
@@ -128,7 +131,8 @@ class Trial:
             )
 
     @contextmanager
-    def _run(self, image: str, purpose: str, **options: object) -> Iterator[Container]:
+    def run(self, image: str, purpose: str, **options: object) -> Iterator[Container]:
+        """Run a container until the block ends."""
         container = self.engine.client.containers.create(
             image, name=f"course-05-{purpose}-{self.suffix}", labels=labels(), **options
         )
