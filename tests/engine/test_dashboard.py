@@ -139,6 +139,17 @@ def test_logs_follow_the_container(view: Dashboard, run: Callable[..., str], nam
     assert wait_until(lambda: "course-dashboard-logs" not in threads(), 5)
 
 
+def test_stopped_dashboard_keeps_course_objects(
+    view: Dashboard, run: Callable[..., str], name: str
+) -> None:
+    run()
+    run("-foreign", foreign=True)
+    assert wait_until(lambda: row(view, f"{name}-foreign"), 5)
+    view.stop()
+    assert row(view, name) and not row(view, f"{name}-foreign")
+    assert all(thing["course"] for thing in (*view.images, *view.networks, *view.volumes))
+
+
 def test_opening_again_stops_the_first(
     each_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

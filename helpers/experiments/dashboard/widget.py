@@ -13,11 +13,15 @@ from helpers.engine.find import connect
 from helpers.errors import CourseError
 from helpers.experiments.dashboard.actions import DOING, DONE, act
 from helpers.experiments.dashboard.feed import FAILURES, Feed
+from helpers.experiments.dashboard.result import HEADS
 from helpers.experiments.dashboard.view import tables_html
 
 Rows = traitlets.List[dict[str, Any]]
 Ids = traitlets.List[str]
-STOPPED = "This dashboard is stopped. Run its cell again to open it."
+STOPPED = (
+    "This dashboard is stopped and shows the course's objects as they were. "
+    "Run its cell again to open it."
+)
 _open: Dashboard | None = None
 
 
@@ -66,10 +70,18 @@ class Dashboard(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def stop(self) -> None:
-        """End the updates; the dashboard stays as it is."""
+        """End the updates; the course's objects stay in view as they were.
+
+        All others are left out: the notebook's file keeps what the dashboard shows last.
+        """
         self._feed.close()
-        self.is_open = False
-        self.message = STOPPED
+        with self._lock:
+            self.is_open = False
+            for kind in HEADS:
+                setattr(self, kind, [row for row in getattr(self, kind) if row["course"]])
+            shown = {row["id"] for row in self.containers}
+            self.usage = {key: value for key, value in self.usage.items() if key in shown}
+            self.message = STOPPED
 
     def _show(self, name: str, value: Any) -> None:
         with self._lock:
