@@ -7,6 +7,7 @@ Exception
     ├── RungMissing                2   this machine can't start a rung of the ladder
     ├── GuestNotReady              1   a virtual machine did not start in time
     ├── BuildFailed                1   a Dockerfile can't be built
+    ├── Mistake                    1   a check of an exercise did not pass
     ├── DockerCommandFailed        1   a docker command exited with a code other than 0
     └── Stopped                  130   Ctrl-C or the stop button
         └── DockerCommandStopped 130   the same, in a docker command
@@ -16,6 +17,7 @@ Exception
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -86,6 +88,23 @@ class BuildFailed(CourseError):
     ) -> None:
         super().__init__(message, hint)
         self.line, self.instruction, self.output = line, instruction, output
+
+
+class Mistake(CourseError):
+    """What is wrong with an answer: a short name, what was observed, and the hints.
+
+    The first of `hints` is for the first try. Each further try with the same mistake gets one more.
+    """
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, name: str, seen: str, *hints: str) -> None:
+        super().__init__(seen, " ".join(hints))
+        self.name, self.seen, self.hints = name, seen, hints
+
+    def hint_for(self, earlier: Sequence[str]) -> str:
+        """Return the hint for this try; `earlier` names the mistakes of the tries before."""
+        return " ".join(self.hints[: 1 + list(earlier).count(self.name)])
 
 
 class DockerCommandFailed(CourseError):

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from helpers.build.dockerfile import parse, shorten
@@ -39,12 +39,15 @@ def build_image(
     build_args: Mapping[str, str] | None = None,
     no_cache: bool = False,
     target: str = "",
+    options: Sequence[str] = (),
+    on_start: Callable[[subprocess.Popen[str]], None] = lambda child: None,
     on_progress: Callable[[str], None] | None = None,
     engine: Engine | None = None,
 ) -> BuildReport:
     """Build the folder `context` as the image `tag` and report its steps, times in seconds.
 
-    `target` is the stage to stop at (default: the last). Raises BuildFailed when the build fails,
+    `target` is the stage to stop at (default: the last), `options` are further arguments of the
+    command, and `on_start` receives its process, which can be stopped. Raises BuildFailed when the build fails,
     CourseError when it can't start.
     """
     folder, file = _find_files(context, tag, dockerfile, build_args)
@@ -64,8 +67,8 @@ def build_image(
         command += [f"--label={key}={value}" for key, value in labels().items()]
         command += [f"--build-arg={key}={value}" for key, value in (build_args or {}).items()]
         command += [*(["--no-cache"] if no_cache else []), f"--metadata-file={metadata}"]
-        command += [*named_contexts(engine, text), str(folder)]
-        progress, code = _run(command, engine, on_progress)
+        command += [*named_contexts(engine, text), *options, str(folder)]
+        progress, code = _run(command, engine, on_start, on_progress)
         seconds = time.monotonic() - start
         try:
             if code != 0:  # if the engine is gone, whatever was printed is a consequence of that
@@ -114,7 +117,10 @@ def _find_files(
 
 
 def _run(
-    command: list[str], engine: Engine, on_progress: Callable[[str], None] | None
+    command: list[str],
+    engine: Engine,
+    on_start: Callable[[subprocess.Popen[str]], None],
+    on_progress: Callable[[str], None] | None,
 ) -> tuple[BuildProgress, int]:
     """Run a build to its end; on Ctrl-C (or any error here) stop it, wait for it, and re-raise."""
     progress = BuildProgress()
@@ -129,6 +135,7 @@ def _run(
         start_new_session=True,
     ) as child:
         try:
+            on_start(child)
             for message in read_messages(child.stderr or (), progress.text):
                 started = progress.apply(message)
                 if started and on_progress:

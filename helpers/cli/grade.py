@@ -8,25 +8,48 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from helpers.errors import CourseError, ExitCode
-from helpers.exercises import grade
+from helpers.exercises import grade, task
 
 EXIT_CODES = {True: ExitCode.SUCCESS, False: ExitCode.FAILED, None: ExitCode.CANNOT_RUN}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("task_id", metavar="TASK_ID", help="for example 04-predict-the-cache")
-    parser.add_argument("file", metavar="FILE", type=Path, help="your answer, as JSON")
+    parser.add_argument("task_id", metavar="TASK_ID", help="for example 03-repair-dockerfile")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="your answer: text, JSON for a prediction, a folder"
+    )
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Grade the file and print the verdict."""
-    verdict = grade(args.task_id, read_json(args.file), on_progress=show_progress)
-    print(verdict.text())
+    submission = read_submission(args.file, task(args.task_id).kind)
+    verdict = grade(args.task_id, submission, on_progress=show_progress)
+    print(json.dumps(asdict(verdict), indent=2) if args.json else verdict.text())
     return EXIT_CODES[verdict.passed]
+
+
+def read_submission(path: Path, kind: str) -> object:
+    """Return the answer in a file, as `grade` takes it. Raises CourseError if it can't be read."""
+    if kind == "prediction":
+        return read_json(path)
+    if kind == "folder":
+        if not path.is_dir():
+            raise CourseError(f"{path} is not a folder.", "Pass the folder with your answer.")
+        return path
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CourseError(
+            f"Can't read {path}: {error.strerror}.", "Pass the file with your answer."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CourseError(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from error
 
 
 def read_json(path: Path) -> object:

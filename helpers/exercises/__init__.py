@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from helpers.engine.engine import Engine
 from helpers.errors import CourseError
-from helpers.exercises import predict_cache, shared_or_own
+from helpers.exercises import predict_cache, repair_dockerfile, shared_or_own
+from helpers.exercises.checks import HandsOn
 from helpers.exercises.frame import Check, Exercise, Task, Verdict
 
 __all__ = ["Check", "Task", "Verdict", "grade", "task", "tasks"]
 
-EXERCISES: dict[str, Exercise] = {e.id: e for e in (shared_or_own.EXERCISE, predict_cache.EXERCISE)}
+# In the order of the chapters.
+EXERCISES: dict[str, Exercise | HandsOn] = {
+    each.id: each
+    for each in (shared_or_own.EXERCISE, repair_dockerfile.EXERCISE, predict_cache.EXERCISE)
+}
 
 
 def tasks() -> tuple[Task, ...]:
@@ -24,13 +30,25 @@ def task(task_id: str) -> Task:
 
 
 def grade(
-    task_id: str, submission: object, on_progress: Callable[[str], None] | None = None
+    task_id: str,
+    submission: object,
+    on_progress: Callable[[str], None] | None = None,
+    *,
+    earlier: Sequence[str] = (),
+    engine: Engine | None = None,
 ) -> Verdict:
-    """Grade a submission. Raises CourseError if it has the wrong shape, not if it is wrong."""
-    return find(task_id).grade(submission, on_progress=on_progress)
+    """Grade a submission. Raises CourseError if it has the wrong shape, not if it is wrong.
+
+    `earlier` names the mistakes of earlier tries (`Check.mistake`): a repeated one gets more help.
+    A hands-on exercise runs on `engine` (default: `connect()`).
+    """
+    exercise = find(task_id)
+    if isinstance(exercise, HandsOn):
+        return exercise.grade(submission, on_progress=on_progress, earlier=earlier, engine=engine)
+    return exercise.grade(submission, on_progress=on_progress)
 
 
-def find(task_id: str) -> Exercise:
+def find(task_id: str) -> Exercise | HandsOn:
     """Return the exercise with this id. Raises CourseError if there is none."""
     if task_id not in EXERCISES:
         raise CourseError(

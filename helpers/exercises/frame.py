@@ -11,7 +11,9 @@ from typing import Any
 class Task:
     """An exercise as the student gets it; `start` is a submission without any answer.
 
-    The `start` of a prediction is {group: {question: None}}; each answer is one of `choices`.
+    `kind` says what a submission is: "prediction", "dockerfile", "command", "compose",
+    "compose-command" or "folder". All but the prediction and the folder are text, as typed. The
+    `start` of a prediction is {group: {question: None}}; each answer is one of `choices`.
     `button` is the label of the widget's button, `is_code` whether the questions are lines of code.
     """
 
@@ -28,16 +30,26 @@ class Task:
 
 @dataclass(frozen=True)
 class Check:
-    """The check of one answer: right, wrong, or None for not checked; `hint` is the reason."""
+    """One check: passed, failed, or None if it was not tried or could not be done.
+
+    `seen` is what was observed, `hint` what to think about. `mistake` is a short name for what is
+    wrong, the same in every try, such as "listens-on-loopback".
+    """
 
     name: str
     passed: bool | None
+    seen: str = ""
     hint: str = ""
+    mistake: str = ""
 
     def text(self) -> str:
-        """Return the check on one line: a sign, the result in words, the name and the hint."""
+        """Return a sign, the result and the name on one line, and what was seen and the hint."""
         result = {True: "✓ right", False: "✗ not right", None: "– not checked"}[self.passed]
-        return f"{result}: {self.name}" + (f" ({self.hint})" if self.hint else "")
+        line = f"{result}: {self.name}"
+        if not self.seen:
+            return line + (f" ({self.hint})" if self.hint else "")
+        hints = [f"hint: {self.hint}"] if self.hint else []
+        return "\n      ".join([line, *"\n".join([self.seen, *hints]).splitlines()])
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class Verdict:
         right = sum(check.passed is True for check in self.checks)
         line = f"{right} of {len(self.checks)} right"
         unanswered = sum(check.passed is None for check in self.checks)
-        if not unanswered:
+        if any(check.mistake for check in self.checks) or not unanswered:
             return line
         has_wrong = right + unanswered < len(self.checks)
         return f"{line}, {unanswered} {'not answered' if has_wrong else 'still to answer'}"
@@ -65,7 +77,7 @@ class Verdict:
     def text(self) -> str:
         """Return the headline, and a line for each check."""
         if self.passed is None:
-            reasons = dict.fromkeys(check.hint for check in self.checks if check.hint)
+            reasons = dict.fromkeys(c.seen or c.hint for c in self.checks if c.seen or c.hint)
             return "\n".join([self.headline, *reasons])
         return "\n".join([self.headline, *(check.text() for check in self.checks)])
 

@@ -62,12 +62,16 @@ def check_answer(order: str, instruction: str, answer: str, experiment: OrderExp
     step = next((s for s in result.steps if shorten(s.instruction, width=200) == instruction), None)
     if step is None:
         return Check(
-            name, None, "the build reported no such step; the Dockerfile changed during the check"
+            name,
+            None,
+            hint="the build reported no such step; the Dockerfile changed during the check",
         )
     if answer == step.outcome:
         return Check(name, True)
     reason = explain_outcome(step, result)
-    return Check(name, False, f"you said it is {answer}; it was {step.outcome}, because {reason}")
+    return Check(
+        name, False, hint=f"you said it is {answer}; it was {step.outcome}, because {reason}"
+    )
 
 
 def explain_outcome(step: StepResult, order: OrderResult) -> str:

@@ -54,7 +54,7 @@ class Prediction:
         checks = tuple(
             self.check_answer(group, question, answer, result)
             if answer
-            else Check(f"{group}: {question}", None, NOT_ANSWERED)
+            else Check(f"{group}: {question}", None, hint=NOT_ANSWERED)
             for group, questions in answers.items()
             for question, answer in questions.items()
         )
@@ -93,7 +93,7 @@ class Prediction:
 def _skip_all(answers: Answers, hint: str) -> tuple[Check, ...]:
     """Return a check for each question that was not checked, all with the same hint."""
     return tuple(
-        Check(f"{group}: {question}", None, hint)
+        Check(f"{group}: {question}", None, hint=hint)
         for group, questions in answers.items()
         for question in questions
     )

@@ -82,7 +82,7 @@ def check_answer(who: str, thing: str, answer: str, surroundings: Surroundings) 
     seen, host = surroundings.seen[who][thing], surroundings.seen[HOST][thing]
     what = f"the {who} sees {seen}, the host {'too' if seen == host else host}"
     reason = REASONS.get((who, thing, truth), "")
-    return Check(name, False, f"you said {answer}; it is {truth}: {what}. {reason}".rstrip())
+    return Check(name, False, hint=f"you said {answer}; it is {truth}: {what}. {reason}".rstrip())
 
 
 PREDICTION = Prediction(TASK_ID, list_questions, ANSWERS, measure, check_answer, "group", "thing")

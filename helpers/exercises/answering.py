@@ -1,0 +1,161 @@
+"""Does a container's app answer from outside? If not, why: observed, not guessed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import requests
+
+from helpers.errors import Mistake
+from helpers.exercises.container import Container, pause
+
+PORT = 5000
+ANSWER_SECONDS = 10.0
+LOGGED_MISTAKES = (
+    (
+        "Could not locate a Flask application",
+        "app-not-found",
+        "flask looks for app.py in the working directory, and it is not there.",
+        "Compare the folder that COPY writes to with the WORKDIR in which CMD runs.",
+    ),
+    (
+        "No module named",
+        "package-not-installed",
+        "A package that the app imports is not installed in this image.",
+        "requirements.txt names the packages; a RUN installs them while the image is built.",
+    ),
+    (
+        "can't open file",
+        "app-not-found",
+        "The file that CMD starts is not in the working directory.",
+        "Compare the folder that COPY writes to with the WORKDIR in which CMD runs.",
+    ),
+    (
+        "Permission denied",
+        "permission-denied",
+        "The user that process 1 runs as may not use this file.",
+        "USER sets who runs CMD; COPY --chown sets whose the files are.",
+    ),
+)
+
+
+def get(port: int, path: str = "/") -> requests.Response | None:
+    """Return the response of the app on a port of this machine, or None if there is none."""
+    try:
+        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=3)
+    except requests.RequestException:
+        return None
+
+
+def read_json(container: Container, port: int = PORT) -> dict[str, Any]:
+    """Return the JSON with which a container's app answers, waiting until it is ready.
+
+    `port` is the port in the container. Raises Mistake with what was observed if it does not.
+    """
+    response = None
+    end = time.monotonic() + ANSWER_SECONDS
+    while response is None and time.monotonic() < end and container.is_running:
+        host_port = container.host_port(port)
+        if host_port is None:
+            break
+        response = get(host_port)
+        if response is None:
+            if _is_unreachable(container, port):
+                break
+            time.sleep(0.1)
+    if response is None:
+        raise explain_silence(container, port)
+    if response.status_code >= 400:
+        raise Mistake(
+            "error-status",
+            f"The app answers with {response.status_code} {response.reason}. Its log ends with: "
+            f"{' / '.join(container.log(1)) or 'nothing'}",
+            "The server runs, and the code behind this page fails. Read the log's last line.",
+        )
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Mistake(
+            "another-program",
+            f"Something answers, but not this app: {response.text[:80]!r}",
+            "Which program does the container start? `docker ps` shows it under COMMAND.",
+        )
+    return body
+
+
+def stays_up(container: Container, port: int = PORT) -> None:
+    """Raise Mistake if the app no longer answers a moment later."""
+    pause()
+    host_port = container.host_port(port)
+    if not container.is_running or host_port is None or get(host_port) is None:
+        raise explain_silence(container, port)
+
+
+def _is_unreachable(container: Container, port: int) -> bool:
+    """Return whether a server is ready in the container, but not for requests from outside."""
+    listening = container.listening()
+    return bool(listening) and listening.get(port) is not False
+
+
+def explain_silence(container: Container, port: int = PORT) -> Mistake:
+    """Return why nothing answers: what runs in the container, and where it listens."""
+    state = container.inspect()["State"]
+    log = container.log()
+    last = f" It printed: {' / '.join(log)}" if log else " It printed nothing."
+    if not state["Running"]:
+        return _explain_end(state, log, last)
+    listening = container.listening()
+    if listening.get(port):
+        return Mistake(
+            "listens-on-loopback",
+            f"In the container, the app listens on 127.0.0.1:{port}.",
+            "Only programs in the same container can reach 127.0.0.1 there: each container has a "
+            "loopback interface of its own, so nothing outside gets an answer.",
+            "The server must listen on all of the container's addresses. flask run has an option, "
+            "and an environment variable, for the address.",
+        )
+    if listening:
+        ports = ", ".join(map(str, listening))
+        return Mistake(
+            "other-port",
+            f"In the container, the app listens on port {ports}, not on {port}.",
+            f"Requests are sent to port {port} of the container, and nothing listens there.",
+            "flask run has an option, and an environment variable, for its port; 5000 is what it "
+            "uses without them. EXPOSE and -p don't change where the app listens.",
+        )
+    return Mistake(
+        "nothing-listens",
+        f"The container runs, but no program in it listens on a port.{last}",
+        "CMD says which program the container starts. Does it start the server?",
+    )
+
+
+def _explain_end(state: dict[str, Any], log: list[str], last: str) -> Mistake:
+    """Return why a container is not running."""
+    code = state["ExitCode"]
+    if state["OOMKilled"]:
+        return Mistake(
+            "out-of-memory",
+            f"The container was killed because it used more memory than it may (exit code {code}).",
+            "The exercise gives a container 512 MiB, far more than this app needs.",
+        )
+    seen = f"The container ended with exit code {code}.{last}"
+    for text, name, *hints in LOGGED_MISTAKES:
+        if any(text in line for line in log):
+            return Mistake(name, seen, *hints)
+    if code == 0:
+        return Mistake(
+            "ends-at-once",
+            seen,
+            "A container runs as long as its first program. This one had nothing more to do.",
+            "The first program must be the server: CMD (or ENTRYPOINT) says which one it is.",
+        )
+    return Mistake(
+        "program-fails",
+        seen,
+        "A container runs as long as its first program, and this one failed. Its last lines say "
+        "why.",
+    )

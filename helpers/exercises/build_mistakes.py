@@ -1,0 +1,70 @@
+"""Names the mistake behind a failed build; trouble with network, disk or engine is none."""
+
+from __future__ import annotations
+
+import re
+
+from helpers.build.failure import ENGINE_STOPPED
+from helpers.errors import BuildFailed, CourseError, Mistake
+
+NETWORK = re.compile(
+    r"Temporary failure (in name )?resol|NewConnectionError|Could not resolve|ConnectTimeout"
+    r"|Network is unreachable|CERTIFICATE_VERIFY_FAILED|ProxyError|TLS handshake timeout"
+)
+# A pattern in the message, the name of the mistake, and what more to say the second time.
+MISTAKES = (
+    (
+        r"base image '(.*)' is not available",
+        "base-image",
+        "This exercise is made for the base image python:3.13-slim.",
+    ),
+    (
+        r"is not in the build context",
+        "not-in-context",
+        "COPY reads only from the folder that is built. This one has app.py and requirements.txt.",
+    ),
+    (
+        r"unknown instruction",
+        "unknown-instruction",
+        "The instructions are FROM, WORKDIR, COPY, RUN, EXPOSE, ENV, CMD and a few more.",
+    ),
+    (r"has no FROM|is empty", "no-base-image", "Each image is built on another one."),
+    (r"can't be read", "not-readable", "The line shown has the wrong form for its instruction."),
+    (
+        r"requirements.*(No such file|not found)|(No such file|not open).*requirements",
+        "requirements-missing",
+        "RUN sees only what earlier COPY lines brought into the image, not your folder.",
+    ),
+    (
+        r"No matching distribution|Could not find a version",
+        "no-such-package",
+        "The package is called flask.",
+    ),
+    (
+        r"exit code 127|not found",
+        "no-such-program",
+        "The base image has Python and pip, and few other programs.",
+    ),
+    (
+        r"exit code 137|Killed|Cannot fork|MemoryError|Resource temporarily unavailable",
+        "out-of-memory",
+        "A build in this exercise gets 1.5 GB of memory and 400 processes.",
+    ),
+    (r"exit code", "run-fails", "Read the last lines of its output: they say what went wrong."),
+)
+
+
+def explain_failed_build(failure: BuildFailed) -> Exception:
+    """Return the Mistake behind a failed build, or a CourseError if it is not the student's."""
+    text = "\n".join([failure.message, *failure.output])
+    if failure.message == ENGINE_STOPPED[0] or "disk is full" in failure.message:
+        return CourseError(failure.message, failure.hint)
+    if NETWORK.search(text):
+        return CourseError(
+            "The build got no answer from the network, so it could not be checked.",
+            "Check that this machine is online, then try again.",
+        )
+    for pattern, name, more in MISTAKES:
+        if re.search(pattern, text, re.IGNORECASE | re.DOTALL):
+            return Mistake(name, failure.message, failure.hint, more)
+    return Mistake("build-fails", failure.message, failure.hint)

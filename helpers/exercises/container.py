@@ -1,0 +1,143 @@
+"""One container of a try: how its `docker run` went, and what can be observed of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from helpers.engine.engine import Engine
+from helpers.errors import Mistake
+from helpers.process import stop_group, wait_until
+
+LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp, proc(5)
+LOOPBACK = ("0100007F", "00000000000000000000000001000000")
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the sandbox, running or not."""
+
+    engine: Engine
+    id: str
+
+    def inspect(self) -> dict[str, Any]:
+        """Return what the engine knows about it."""
+        details: dict[str, Any] = self.engine.client.api.inspect_container(self.id)
+        return details
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether it is running."""
+        return bool(self.inspect()["State"]["Running"])
+
+    def host_port(self, port: int) -> int | None:
+        """Return the port of 127.0.0.1 that a TCP port of it is published on."""
+        published = self.inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp")
+        return int(published[0]["HostPort"]) if published else None
+
+    def log(self, lines: int = 3) -> list[str]:
+        """Return the last lines that it printed, without colours."""
+        text = self.engine.client.api.logs(self.id, tail=40).decode(errors="replace")
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+        return [line.strip()[:160] for line in plain.splitlines() if line.strip()][-lines:]
+
+    def listening(self) -> dict[int, bool]:
+        """Return the TCP ports that its programs listen on, and whether only on loopback."""
+        completed = self.engine.run(
+            "exec", self.id, "cat", "/proc/net/tcp", "/proc/net/tcp6", timeout=10
+        )
+        ports: dict[int, bool] = {}
+        for fields in map(str.split, completed.stdout.splitlines()):
+            if len(fields) > 3 and fields[3] == LISTEN:
+                address, _, port = fields[1].partition(":")
+                only_loopback = address in LOOPBACK and ports.get(int(port, 16), True)
+                ports[int(port, 16)] = only_loopback
+        return ports
+
+    def remove(self) -> None:
+        """Remove it as `docker rm --force` does, with its anonymous volumes."""
+        self.engine.run("rm", "--force", "--volumes", self.id)
+
+
+class Launch:
+    """A `docker run` that has been started: its output, and its container once there is one."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        cidfile: Path,
+        arguments: Sequence[str],
+        as_typed: Callable[[str], str],
+    ) -> None:
+        self._engine, self._cidfile, self._as_typed = engine, cidfile, as_typed
+        self._child = subprocess.Popen(
+            [engine.docker, "run", f"--cidfile={cidfile}", *arguments],
+            env={**engine.env, "DOCKER_CLI_HINTS": "false"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    @cached_property
+    def container(self) -> Container:
+        """Return the container. Raises Mistake, with Docker's words, if there is none to run."""
+        id = self._id()
+        returned = self._child.poll()
+        if not id or returned in (125, 126, 127):
+            said = self._said()
+            raise Mistake("cannot-start", f"Docker says: {said}", *explain_start(said))
+        return Container(self._engine, id)
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether the command returned within `seconds` after its container started."""
+        wait_until(lambda: self._id() or self._child.poll() is not None, 30)
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Stop the command if it is still running."""
+        if self._child.poll() is None:
+            stop_group(self._child, ((15, 0.5), (9, 5.0)))
+
+    def _id(self) -> str:
+        with suppress(OSError):
+            return self._cidfile.read_text().strip()
+        return ""
+
+    def _said(self) -> str:
+        """Return what docker printed, shortened to the part that says what is wrong."""
+        error = self._child.stderr.read() if self._child.stderr else ""
+        lines = [line for line in error.splitlines() if line and "--help" not in line]
+        text = re.sub(r"^docker: |Error response from daemon: ", "", " ".join(lines))
+        text = re.sub(r"failed to create task for container: .*?: (?=exec:)", "", text)
+        return self._as_typed(" ".join(text.split()))[:300]
+
+
+def explain_start(said: str) -> tuple[str, ...]:
+    """Return the hints for a container that Docker could not start."""
+    if match := re.search(r'exec: "(.*?)": .*(not found|no such file)', said):
+        return (
+            f"Docker tried to start a program called {match[1]} in the container.",
+            "What stands after the image's name, or in CMD, is the program to start and its "
+            "arguments. A program must be installed in the image; in the JSON form each word has "
+            "quotes of its own.",
+        )
+    return ("Read Docker's message: it names the part that it can't use.",)
+
+
+def pause(seconds: float = 1.0) -> None:
+    """Wait before a second look: a server can end a moment after it started."""
+    time.sleep(seconds)

@@ -1,0 +1,249 @@
+"""Where a submission runs: names and ports that no one else uses, limits, and nothing left behind.
+
+Everything has a label of this one try, by which it is removed: containers with their anonymous
+volumes, volumes, networks and images, also those without a name. Limits on memory, CPU, processes
+and log of a container are options of `docker run`. The steps of a build have no such options: they
+run inside the control group of an idle container that has them (`--cgroup-parent`), on engines where
+a control group can hold both (cgroup v1; moby/buildkit#593). On all engines a watch ends what runs
+too long or fills the engine's disk.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from helpers.build.result import BuildReport
+from helpers.build.run import build_image
+from helpers.engine import base_image
+from helpers.engine.engine import Engine
+from helpers.engine.labels import labels
+from helpers.errors import BuildFailed, CourseError, Mistake
+from helpers.exercises.build_mistakes import explain_failed_build
+from helpers.exercises.checks import Progress
+from helpers.exercises.container import Container, Launch
+from helpers.paths import CHECKOUT
+from helpers.process import stop_group
+
+APPS = CHECKOUT / "notebooks" / "apps"
+TRY_LABEL = "org.dockercourse.exercise"
+BUILD_SECONDS = 90.0
+DISK_BYTES = 1_500_000_000
+LIMITS = ("--memory=512m", "--memory-swap=512m", "--pids-limit=200", "--cpus=1.5")
+LOG_LIMITS = ("--log-driver=json-file", "--log-opt=max-size=2m", "--log-opt=max-file=1")
+BUILD_LIMITS = ("--memory=1500m", "--memory-swap=1500m", "--pids-limit=400", "--cpus=1.8")
+# Without a registry, builds from any of these use the course's base image, which is Debian too.
+PYTHON_TAGS = [
+    f"python:{version}{variant}"
+    for version in ("3", *(f"3.{minor}" for minor in range(8, 16)))
+    for variant in ("", "-slim")
+] + ["python:latest", "python:slim"]
+
+
+class Sandbox:
+    """The objects of one try of one exercise, on one engine."""
+
+    def __init__(self, engine: Engine, folder: Path, on_progress: Progress = None) -> None:
+        self.engine, self.folder, self.on_progress = engine, folder, on_progress
+        self.id = uuid.uuid4().hex[:10]
+        self.labels = {**labels(), TRY_LABEL: self.id}
+        self.overrun = ""  # why the watch has ended something
+        self._parent: str | None = None
+
+    # -- names ----------------------------------------------------------------------------
+    def name(self, typed: str) -> str:
+        """Return the name that stands for one that the student typed, unique on the engine."""
+        return f"course-{self.id}-{typed}"
+
+    def as_typed(self, text: str) -> str:
+        """Return text with the student's names and folder, as in a terminal."""
+        return text.replace(f"course-{self.id}-", "").replace(str(self.folder), ".")
+
+    @property
+    def label_arguments(self) -> list[str]:
+        """Return the arguments that label an object."""
+        return [f"--label={key}={value}" for key, value in self.labels.items()]
+
+    # -- building -------------------------------------------------------------------------
+    def build(self, dockerfile: str, *, folder: Path | None = None) -> BuildReport:
+        """Build a folder (default: the sandbox's) with this Dockerfile.
+
+        Raises Mistake if the build fails because of the Dockerfile, CourseError if because of the
+        engine, its disk or the network.
+        """
+        folder = folder or self.folder
+        file = self.folder.parent / "Dockerfile"  # not in the context, as .dockerignore may have it
+        file.write_text(dockerfile, encoding="utf-8")
+        options = [f"--label={TRY_LABEL}={self.id}", *self._python_contexts(dockerfile)]
+        if parent := self._build_parent():
+            options.append(f"--cgroup-parent={parent}")
+        child: list[subprocess.Popen[str]] = []
+        with self.watch(lambda: stop_group(child[0]) if child else None, BUILD_SECONDS):
+            try:
+                return build_image(
+                    folder,
+                    tag=self.name(f"image-{uuid.uuid4().hex[:6]}"),
+                    dockerfile=file,
+                    options=options,
+                    on_start=child.append,
+                    on_progress=self.on_progress,
+                    engine=self.engine,
+                )
+            except BuildFailed as failure:
+                self.raise_overrun()
+                raise explain_failed_build(failure) from None
+
+    def _python_contexts(self, dockerfile: str) -> list[str]:
+        """Return arguments with which any Python of Docker Hub that is not here is the base image."""
+        typed = re.findall(r"python:3[\w.]*(?:-slim)?(?:-bookworm|-trixie)?(?![\w.-])", dockerfile)
+        tags = {tag for image in self.engine.client.images.list() for tag in image.tags}
+        missing = dict.fromkeys([*PYTHON_TAGS, *typed])
+        source = base_image.image_for(self.engine, base_image.REAL)
+        return [
+            f"--build-context={name}=docker-image://{source}"
+            for name in missing
+            if name not in tags and name != base_image.REAL
+        ]
+
+    def _build_parent(self) -> str:
+        """Return the control group for the steps of builds, "" where there can't be one."""
+        if self._parent is None:
+            info = self.engine.client.info()
+            self._parent = ""
+            if info.get("CgroupDriver") == "cgroupfs" and info.get("CgroupVersion") == "1":
+                source = base_image.image_for(self.engine, base_image.REAL)
+                options = ["--detach", "--network=none", *BUILD_LIMITS, *self.label_arguments]
+                started = self.engine.run("run", *options, source, "sleep", "600")
+                if started.returncode:
+                    raise CourseError(f"Docker says: {started.stderr.strip()}", DOCTOR)
+                self._parent = f"/docker/{started.stdout.strip()}"
+        return self._parent
+
+    # -- running --------------------------------------------------------------------------
+    def start(self, image: str, *options: str) -> Container:
+        """Start a container in the background, its port 5000 published on a free port.
+
+        Raises Mistake if it can't be started.
+        """
+        launch = self.launch(["--detach", "--publish=127.0.0.1::5000", *options], image)
+        launch.wait(30)
+        return launch.container
+
+    def launch(
+        self, options: Sequence[str], image: str, command: Sequence[str] = (), limits: bool = True
+    ) -> Launch:
+        """Start `docker run` with the options, the sandbox's limits and labels.
+
+        An option of the student's that is smaller than a limit must come with `limits=False`.
+        """
+        cidfile = self.folder.parent / f"cid-{uuid.uuid4().hex[:6]}"
+        arguments = [*options, *(LIMITS if limits else ()), *LOG_LIMITS, *self.label_arguments]
+        return Launch(self.engine, cidfile, [*arguments, image, *command], self.as_typed)
+
+    # -- limits ---------------------------------------------------------------------------
+    @contextmanager
+    def watch(self, stop: Callable[[], object], seconds: float) -> Iterator[None]:
+        """Call `stop` when the block takes longer than `seconds`, or fills the engine's disk."""
+        done = threading.Event()
+        free = self._free_bytes()
+        end = time.monotonic() + seconds
+
+        def poll() -> None:
+            while not done.wait(0.3):
+                if time.monotonic() > end:
+                    self.overrun = f"it was stopped after {seconds:g} s"
+                elif free - self._free_bytes() > DISK_BYTES:
+                    self.overrun = f"it was stopped after it wrote {DISK_BYTES / 1e9:g} GB"
+                if self.overrun:
+                    stop()
+                    return
+
+        thread = threading.Thread(target=poll, name="course-watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join(20)
+
+    def raise_overrun(self) -> None:
+        """Raise Mistake if the watch has ended something."""
+        if self.overrun:
+            raise Mistake(
+                "without-end",
+                f"It needs too much: {self.overrun}.",
+                "Look for a command that never ends, or never stops writing.",
+            )
+
+    def _free_bytes(self) -> int:
+        """Return the free bytes of the disk with the engine's data, 0 if it is not on this host."""
+        with suppress(OSError, KeyError):
+            return shutil.disk_usage(self.engine.client.info()["DockerRootDir"]).free
+        return 0
+
+    def kill_containers(self) -> None:
+        """Kill the containers of this try."""
+        if ids := self._ids("ps", "--quiet"):
+            self.engine.run("kill", *ids)
+
+    # -- the end --------------------------------------------------------------------------
+    def close(self) -> None:
+        """Remove everything that has the label of this try."""
+        if ids := self._ids("ps", "--all", "--quiet"):
+            self.engine.run("rm", "--force", "--volumes", *ids)
+        for kind in ("volume", "network"):
+            if ids := self._ids(kind, "ls", "--quiet"):
+                self.engine.run(kind, "rm", *ids)
+        if ids := self._ids("image", "ls", "--all", "--quiet", "--no-trunc"):
+            self.engine.run("image", "rm", "--force", *dict.fromkeys(ids))
+        self._remove_root_files()
+
+    def _ids(self, *listing: str) -> list[str]:
+        return self.engine.run(*listing, f"--filter=label={TRY_LABEL}={self.id}").stdout.split()
+
+    def _remove_root_files(self) -> None:
+        """Remove what a container wrote as root into a bind mount, where this user may not."""
+        try:
+            shutil.rmtree(self.folder)
+        except FileNotFoundError:
+            return
+        except PermissionError:
+            source = base_image.image_for(self.engine, base_image.REAL)
+            command = ("find", "/folder", "-mindepth", "1", "-delete")
+            self.engine.run("run", "--rm", f"--volume={self.folder}:/folder", source, *command)
+
+
+DOCTOR = "Run: python3 -m helpers doctor"
+
+
+@contextmanager
+def open_sandbox(engine: Engine, app: str, on_progress: Progress = None) -> Iterator[Sandbox]:
+    """Yield a sandbox whose folder is a copy of the app; watch its containers; remove everything.
+
+    Raises CourseError if the base image is missing and can't be made.
+    """
+    base_image.image_for(engine, base_image.REAL)
+    if base_image.find_kind(engine) == "missing":
+        raise CourseError(
+            f"The base image {base_image.REAL} is not on this engine.",
+            "Connect to the internet, then run: python3 -m helpers lab",
+        )
+    with tempfile.TemporaryDirectory(prefix="course-exercise-") as scratch:
+        folder = Path(scratch, app)
+        shutil.copytree(
+            APPS / app, folder, ignore=shutil.ignore_patterns("Dockerfile*", "__pycache__")
+        )
+        sandbox = Sandbox(engine, folder, on_progress)
+        try:
+            with sandbox.watch(sandbox.kill_containers, 2 * BUILD_SECONDS):
+                yield sandbox
+        finally:
+            sandbox.close()
