@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError
-from helpers.exercises import predict_cache, repair_dockerfile, shared_or_own
+from helpers.exercises import (
+    keep_the_data,
+    predict_cache,
+    publish_port,
+    repair_dockerfile,
+    shared_or_own,
+)
 from helpers.exercises.checks import HandsOn
 from helpers.exercises.frame import Check, Exercise, Task, Verdict
 
@@ -15,7 +21,13 @@ __all__ = ["Check", "Task", "Verdict", "grade", "task", "tasks"]
 # In the order of the chapters.
 EXERCISES: dict[str, Exercise | HandsOn] = {
     each.id: each
-    for each in (shared_or_own.EXERCISE, repair_dockerfile.EXERCISE, predict_cache.EXERCISE)
+    for each in (
+        shared_or_own.EXERCISE,
+        repair_dockerfile.EXERCISE,
+        predict_cache.EXERCISE,
+        publish_port.EXERCISE,
+        keep_the_data.EXERCISE,
+    )
 }
 
 

@@ -32,6 +32,18 @@ LOGGED_MISTAKES = (
         "Compare the folder that COPY writes to with the WORKDIR in which CMD runs.",
     ),
     (
+        "Read-only file system",
+        "read-only",
+        "The app can't write: what is mounted there is read-only.",
+        "A mount is read-only with :ro or readonly, and a whole container with --read-only.",
+    ),
+    (
+        "Is a directory",
+        "mounted-on-file",
+        "The app's file is a folder: a volume is mounted there.",
+        "A volume is a folder. Mount it on the folder that the file is in.",
+    ),
+    (
         "Permission denied",
         "permission-denied",
         "The user that process 1 runs as may not use this file.",
@@ -67,10 +79,14 @@ def read_json(container: Container, port: int = PORT) -> dict[str, Any]:
     if response is None:
         raise explain_silence(container, port)
     if response.status_code >= 400:
-        raise Mistake(
-            "error-status",
+        log = [line for line in container.log(12) if "HTTP/1" not in line]
+        seen = (
             f"The app answers with {response.status_code} {response.reason}. Its log ends with: "
-            f"{' / '.join(container.log(1)) or 'nothing'}",
+            f"{(log or ['nothing'])[-1]}"
+        )
+        raise find_logged_mistake(log, seen) or Mistake(
+            "error-status",
+            seen,
             "The server runs, and the code behind this page fails. Read the log's last line.",
         )
     try:
@@ -92,6 +108,14 @@ def stays_up(container: Container, port: int = PORT) -> None:
     host_port = container.host_port(port)
     if not container.is_running or host_port is None or get(host_port) is None:
         raise explain_silence(container, port)
+
+
+def find_logged_mistake(log: list[str], seen: str) -> Mistake | None:
+    """Return the mistake that a program's log shows, or None."""
+    for text, name, *hints in LOGGED_MISTAKES:
+        if any(text in line for line in log):
+            return Mistake(name, seen, *hints)
+    return None
 
 
 def _is_unreachable(container: Container, port: int) -> bool:
@@ -143,9 +167,8 @@ def _explain_end(state: dict[str, Any], log: list[str], last: str) -> Mistake:
             "The exercise gives a container 512 MiB, far more than this app needs.",
         )
     seen = f"The container ended with exit code {code}.{last}"
-    for text, name, *hints in LOGGED_MISTAKES:
-        if any(text in line for line in log):
-            return Mistake(name, seen, *hints)
+    if logged := find_logged_mistake(log, seen):
+        return logged
     if code == 0:
         return Mistake(
             "ends-at-once",

@@ -37,6 +37,11 @@ class Container:
         """Return whether it is running."""
         return bool(self.inspect()["State"]["Running"])
 
+    @property
+    def exists(self) -> bool:
+        """Return whether the engine still has it."""
+        return self.engine.run("container", "inspect", self.id).returncode == 0
+
     def host_port(self, port: int) -> int | None:
         """Return the port of 127.0.0.1 that a TCP port of it is published on."""
         published = self.inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp")
@@ -95,7 +100,7 @@ class Launch:
         returned = self._child.poll()
         if not id or returned in (125, 126, 127):
             said = self._said()
-            raise Mistake("cannot-start", f"Docker says: {said}", *explain_start(said))
+            raise explain_start(said)
         return Container(self._engine, id)
 
     def wait(self, seconds: float) -> bool:
@@ -126,16 +131,27 @@ class Launch:
         return self._as_typed(" ".join(text.split()))[:300]
 
 
-def explain_start(said: str) -> tuple[str, ...]:
-    """Return the hints for a container that Docker could not start."""
-    if match := re.search(r'exec: "(.*?)": .*(not found|no such file)', said):
-        return (
-            f"Docker tried to start a program called {match[1]} in the container.",
-            "What stands after the image's name, or in CMD, is the program to start and its "
-            "arguments. A program must be installed in the image; in the JSON form each word has "
-            "quotes of its own.",
+def explain_start(said: str) -> Mistake:
+    """Return why Docker could not start a container, from what it printed."""
+    seen = f"Docker says: {said}"
+    match = re.search(r'exec: "(.*?)": .*(not found|no such file)', said)
+    if match and match[1].startswith("-"):
+        return Mistake(
+            "option-after-image",
+            seen,
+            f"{match[1]} stands after the image's name, so Docker took it for the program to start "
+            "in the container.",
+            "Options of docker run stand before the image's name.",
         )
-    return ("Read Docker's message: it names the part that it can't use.",)
+    if match:
+        return Mistake(
+            "no-such-program",
+            seen,
+            f"Docker tried to start a program called {match[1]!r}, and the image has none.",
+            "What stands in CMD, or after the image's name, is the program and its arguments. In "
+            "the JSON form, each word has quotes of its own.",
+        )
+    return Mistake("cannot-start", seen, "Docker's message names the part that it can't use.")
 
 
 def pause(seconds: float = 1.0) -> None:

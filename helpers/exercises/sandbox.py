@@ -57,6 +57,7 @@ class Sandbox:
         self.labels = {**labels(), TRY_LABEL: self.id}
         self.overrun = ""  # why the watch has ended something
         self._parent: str | None = None
+        self._launches: list[Launch] = []
 
     # -- names ----------------------------------------------------------------------------
     def name(self, typed: str) -> str:
@@ -101,6 +102,15 @@ class Sandbox:
                 self.raise_overrun()
                 raise explain_failed_build(failure) from None
 
+    def build_own(self, dockerfile: str) -> str:
+        """Build an image of the exercise's own in the sandbox's folder and return its name."""
+        file = self.folder.parent / "Dockerfile"
+        file.write_text(dockerfile, encoding="utf-8")
+        tag = self.name(f"image-{uuid.uuid4().hex[:6]}")
+        options = [f"--label={TRY_LABEL}={self.id}"]
+        build_image(self.folder, tag=tag, dockerfile=file, options=options, engine=self.engine)
+        return tag
+
     def _python_contexts(self, dockerfile: str) -> list[str]:
         """Return arguments with which any Python of Docker Hub that is not here is the base image."""
         typed = re.findall(r"python:3[\w.]*(?:-slim)?(?:-bookworm|-trixie)?(?![\w.-])", dockerfile)
@@ -137,16 +147,13 @@ class Sandbox:
         launch.wait(30)
         return launch.container
 
-    def launch(
-        self, options: Sequence[str], image: str, command: Sequence[str] = (), limits: bool = True
-    ) -> Launch:
-        """Start `docker run` with the options, the sandbox's limits and labels.
-
-        An option of the student's that is smaller than a limit must come with `limits=False`.
-        """
+    def launch(self, options: Sequence[str], image: str, command: Sequence[str] = ()) -> Launch:
+        """Start `docker run` with the options, and the sandbox's limits and labels."""
         cidfile = self.folder.parent / f"cid-{uuid.uuid4().hex[:6]}"
-        arguments = [*options, *(LIMITS if limits else ()), *LOG_LIMITS, *self.label_arguments]
-        return Launch(self.engine, cidfile, [*arguments, image, *command], self.as_typed)
+        arguments = [*LIMITS, *options, *LOG_LIMITS, *self.label_arguments]
+        launch = Launch(self.engine, cidfile, [*arguments, image, *command], self.as_typed)
+        self._launches.append(launch)
+        return launch
 
     # -- limits ---------------------------------------------------------------------------
     @contextmanager
@@ -196,7 +203,9 @@ class Sandbox:
 
     # -- the end --------------------------------------------------------------------------
     def close(self) -> None:
-        """Remove everything that has the label of this try."""
+        """Stop what is running, and remove everything that has the label of this try."""
+        for launch in self._launches:
+            launch.stop()
         if ids := self._ids("ps", "--all", "--quiet"):
             self.engine.run("rm", "--force", "--volumes", *ids)
         for kind in ("volume", "network"):

@@ -1,0 +1,295 @@
+"""A `docker run` line that a student typed: parsed, checked, and rewritten for the sandbox.
+
+It is never given to a shell. What could harm the machine or reach outside the exercise is refused
+with a reason; names, ports and volumes become the sandbox's own.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from helpers.errors import CourseError, Mistake
+from helpers.exercises.sandbox import LIMITS, Sandbox
+from helpers.magic.options import GLOBAL, RUN, RunCommand, parse_run
+from helpers.magic.words import Words, split_commands
+
+REFUSED = {
+    "--privileged": "a privileged container has almost all rights of root on your machine",
+    "--cap-add": "it gives the container more rights on your machine",
+    "--security-opt": "it weakens the isolation of the container",
+    "--device": "it gives the container a device of your machine",
+    "--device-cgroup-rule": "it gives the container a device of your machine",
+    "--gpus": "it gives the container a device of your machine",
+    "--use-api-socket": "with the engine's socket, a container controls your whole engine",
+    "--cgroup-parent": "it takes the container out of the limits of the exercise",
+    "--runtime": "it runs the container with another program than the engine's own",
+    "--oom-score-adj": "it can make your machine end other programs first",
+    "--oom-kill-disable": "it can make your machine run out of memory",
+    "--volumes-from": "it mounts the volumes of other containers",
+    "--volume-driver": "a volume driver can reach files outside the exercise",
+    "--link": "it connects to other containers",
+    "--help": "it prints the help and starts nothing",
+}
+NAMESPACES = ("--network", "--pid", "--ipc", "--uts", "--userns", "--cgroupns")
+NETWORKS = ("bridge", "default", "none")
+LOCAL_LOGS = ("json-file", "local", "none")
+# The sandbox has its own value for these, or they make no difference to the exercise.
+IGNORED = {
+    "--pull", "--log-driver", "--log-opt", "--cidfile", "--memory-swap", "--memory-reservation",
+    "--memory-swappiness", "--kernel-memory", "--pids-limit", "--cpus", "--cpu-period",
+    "--cpu-quota", "--cpu-rt-period", "--cpu-rt-runtime", "--cpu-shares", "--cpuset-cpus",
+    "--cpuset-mems", "--blkio-weight", "--blkio-weight-device", "--device-read-bps",
+    "--device-read-iops", "--device-write-bps", "--device-write-iops", "--shm-size",
+    "--storage-opt", "--ulimit",
+}  # fmt: skip
+PUBLISH = re.compile(
+    r"(?:(?P<ip>\[[0-9a-fA-F:]+\]|[0-9.]*):)?(?:(?P<host>\d*):)?(?P<container>\d+)(?:/(?P<kind>tcp|udp))?"
+)
+REACHABLE = ("", "0.0.0.0", "[::]", "[::1]")
+ONE_COMMAND = "Give one docker run command. It runs without a shell."
+
+
+@dataclass(frozen=True)
+class Publish:
+    """One published port as typed; `host` is None if Docker chooses a free one."""
+
+    host: int | None
+    container: int
+    kind: str = "tcp"
+    ip: str = ""
+
+    @property
+    def is_reachable(self) -> bool:
+        """Return whether the host port is open on 127.0.0.1."""
+        return self.ip in REACHABLE or self.ip.startswith("127.")
+
+
+@dataclass
+class Command:
+    """A command that may run: its arguments for the sandbox, and the ports as typed."""
+
+    options: list[str] = field(default_factory=list)
+    words: tuple[str, ...] = ()
+    published: list[Publish] = field(default_factory=list)
+
+
+def read_command(text: str, image: str, sandbox: Sandbox) -> Command:
+    """Return what the student's line runs, rewritten for the sandbox. Runs nothing.
+
+    Raises Mistake if it is not one `docker run` of this image, or could do harm.
+    """
+    parsed = _parse(_split(text, sandbox.folder))
+    if parsed.unknown:
+        raise _unknown_option(parsed.unknown[0])
+    for name, values in parsed.options.items():
+        for value in values:
+            if reason := find_danger(name, value, sandbox.folder):
+                typed = f"{name} {value}".removesuffix(" true")
+                raise refuse(f"{typed}: {reason}.")
+    typed_image = parsed.image.removeprefix("docker.io/").removeprefix("library/")
+    if typed_image.removesuffix(":latest") != image:
+        raise Mistake(
+            "other-image",
+            f"The command names the image {parsed.image!r}; this exercise has {image!r}.",
+            "The first word after `docker run` that is neither an option nor the value of one is "
+            "the image's name.",
+        )
+    command = Command(words=parsed.command)
+    for name, values in parsed.options.items():
+        for value in values:
+            command.options += _rewrite(name, value, command, sandbox)
+    if _value(parsed, "--detach") != "true" and "--tty" in parsed.options:
+        command.options.append("--tty=false")  # there is no terminal here
+    return command
+
+
+def refuse(seen: str) -> Mistake:
+    """Return the answer to a command that is not run."""
+    return Mistake(
+        "refused",
+        f"Not run. {seen}",
+        "An exercise runs only what can't harm your machine. This task can be solved without it.",
+    )
+
+
+# -- reading ------------------------------------------------------------------------------
+
+
+def _split(text: str, folder: Path) -> list[str]:
+    """Return the words of the one command in the text."""
+    lines = re.sub(r"\r\n?", "\n", text).strip().removeprefix("$ ")
+    env: Mapping[str, str] = {"HOME": str(Path.home())}
+    try:
+        commands: list[Words] = split_commands(lines, env, str(folder))
+    except CourseError as error:
+        raise _explain_syntax(error) from None
+    if not commands:
+        raise Mistake("empty", "There is no command yet.", "Type one docker run command.")
+    if len(commands) > 1:
+        raise Mistake(
+            "several-commands",
+            f"There are {len(commands)} commands; this exercise takes one. Nothing was run.",
+            f"{ONE_COMMAND} A line that goes on ends with a backslash.",
+        )
+    words = list(commands[0].words)
+    return words[1:] if words[0] == "sudo" else words
+
+
+def _explain_syntax(error: CourseError) -> Mistake:
+    if "never closed" in error.message:
+        return Mistake("open-quote", error.message, error.hint)
+    if match := re.search(r"so `(.)`", error.message):
+        what = f"`{match[1]}` is a sign for the shell."
+    else:
+        what = "`$(…)`, `…` and ${…:…} are commands and expressions for the shell."
+    return refuse(f"{what} {ONE_COMMAND} $PWD and $(pwd) may be used.")
+
+
+def _parse(words: Sequence[str]) -> RunCommand:
+    """Return the command, read with the options that docker has."""
+    if words[0] != "docker":
+        raise Mistake(
+            "not-docker-run", f"This is a {words[0]} command, not docker run.", ONE_COMMAND
+        )
+    before = GLOBAL.parse(words[1:])
+    if before.options:
+        raise refuse(f"{before.options[0].name} before `run` changes which engine is used, or how.")
+    verbs = [word for word in before.words[:2] if word != "container"]
+    if verbs[:1] != ["run"]:
+        raise Mistake(
+            "not-docker-run",
+            f"This is docker {' '.join(before.words[:2])}, not docker run. Nothing was run.",
+            "docker run makes a new container from an image, and starts it.",
+        )
+    try:
+        return parse_run(words)
+    except CourseError as error:
+        raise Mistake(
+            "no-image",
+            "The command names no image.",
+            "The image's name stands after the options. An option that takes a value takes the "
+            "word after it, also if that is the image's name.",
+        ) from error
+
+
+def _unknown_option(option: str) -> Mistake:
+    close = difflib.get_close_matches(option, RUN.known, n=2)
+    return Mistake(
+        "unknown-option",
+        f"docker run has no option {option}. Nothing was run.",
+        f"Similar options: {', '.join(close)}."
+        if close
+        else "Options of one letter have one dash, longer ones have two.",
+    )
+
+
+def _value(parsed: RunCommand, name: str) -> str:
+    return "".join(list(parsed.options.get(name, ()))[-1:])
+
+
+# -- what is refused ----------------------------------------------------------------------
+
+
+def find_danger(name: str, value: str, folder: Path) -> str:
+    """Return why an option of `docker run` is refused, "" if it may be used."""
+    if name == "--security-opt" and value.startswith("no-new-privileges"):
+        return ""
+    if name in REFUSED and value != "false":
+        return REFUSED[name]
+    if name in NAMESPACES and (value == "host" or value.startswith("container:")):
+        return "it shares part of your machine's, or another container's, isolation"
+    if name == "--network" and value not in NETWORKS:
+        return "this exercise has no such network"
+    if name == "--log-driver" and value not in LOCAL_LOGS:
+        return "it sends the log somewhere else"
+    if name in ("--env-file", "--label-file", "--cidfile"):
+        return find_outside(value, folder)
+    if name == "--volume" and ":" in value and is_path(source := value.split(":")[0]):
+        return find_outside(source, folder)
+    return find_mount_danger(value, folder) if name == "--mount" else ""
+
+
+def find_mount_danger(value: str, folder: Path) -> str:
+    """Return why a `--mount` is refused, "" if it may be used."""
+    keys = dict(_mount_keys(value))
+    if any(key.startswith(("volume-opt", "volume-driver")) for key in keys):
+        return "the options of a volume driver can reach files outside the exercise"
+    kind = keys.get("type", "volume")
+    if kind not in ("volume", "bind", "tmpfs"):
+        return f"this exercise has no mounts of the type {kind}"
+    source = keys.get("source", keys.get("src", ""))
+    return find_outside(source, folder) if kind == "bind" or is_path(source) else ""
+
+
+def is_path(source: str) -> bool:
+    """Return whether the source of a mount is a path, not the name of a volume."""
+    return "/" in source or source.startswith((".", "~"))
+
+
+def find_outside(source: str, folder: Path) -> str:
+    """Return why a path of this machine is refused, "" if it is in the exercise's folder."""
+    if source.endswith("docker.sock"):
+        return REFUSED["--use-api-socket"]
+    path = Path(folder, source).resolve()
+    if source.startswith("~") or not path.is_relative_to(folder.resolve()):
+        return "it is outside the exercise's folder, which is the working folder ($PWD) here"
+    return ""
+
+
+# -- rewriting ----------------------------------------------------------------------------
+
+
+def _rewrite(name: str, value: str, command: Command, sandbox: Sandbox) -> list[str]:
+    """Return the option for the sandbox: its own names, paths and ports."""
+    if name in IGNORED:
+        return []
+    if name == "--memory" and _bytes(value) >= _bytes(LIMITS[0].partition("=")[2]):
+        return []
+    if name == "--name":
+        value = sandbox.name(value)
+    elif name in ("--env-file", "--label-file"):
+        value = str(Path(sandbox.folder, value))
+    elif name == "--volume" and ":" in value:
+        source, _, rest = value.partition(":")
+        value = f"{_own_source(source, sandbox)}:{rest}"
+    elif name == "--mount":
+        pairs = [
+            (key, _own_source(text, sandbox) if key in ("source", "src") else text)
+            for key, text in _mount_keys(value)
+        ]
+        value = ",".join(f"{key}={text}" if text else key for key, text in pairs)
+    elif name == "--publish" and (match := PUBLISH.fullmatch(value)):
+        host = int(match["host"]) if match["host"] else None
+        port = Publish(host, int(match["container"]), match["kind"] or "tcp", match["ip"] or "")
+        if host is None and match["ip"] and match["ip"].isdigit():  # 5005:5000, without an address
+            port = Publish(int(match["ip"]), port.container, port.kind)
+        command.published.append(port)
+        value = f"127.0.0.1::{port.container}/{port.kind}"
+    return [f"{name}={value}"]
+
+
+def _own_source(source: str, sandbox: Sandbox) -> str:
+    """Return the sandbox's path or volume for the source of a mount; a volume gets its labels."""
+    if not source:
+        return source
+    if is_path(source):
+        return str(Path(sandbox.folder, source).resolve())
+    sandbox.engine.run("volume", "create", *sandbox.label_arguments, sandbox.name(source))
+    return sandbox.name(source)
+
+
+def _mount_keys(value: str) -> Iterator[tuple[str, str]]:
+    for part in next(csv.reader([value]), []):
+        key, _, text = part.partition("=")
+        yield key.strip().lower(), text
+
+
+def _bytes(size: str) -> float:
+    """Return a size such as "512m" in bytes; one that can't be read counts as 0."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([bkmgt]?)b?", size.lower())
+    return float(match[1]) * 1024 ** "bkmgt".index(match[2] or "b") if match else 0
