@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError
 from helpers.exercises import (
+    image_or_container,
     keep_the_data,
+    order_for_cache,
     predict_cache,
     publish_port,
     repair_dockerfile,
@@ -23,8 +25,10 @@ EXERCISES: dict[str, Exercise | HandsOn] = {
     each.id: each
     for each in (
         shared_or_own.EXERCISE,
+        image_or_container.EXERCISE,
         repair_dockerfile.EXERCISE,
         predict_cache.EXERCISE,
+        order_for_cache.EXERCISE,
         publish_port.EXERCISE,
         keep_the_data.EXERCISE,
     )

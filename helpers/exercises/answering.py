@@ -14,6 +14,12 @@ PORT = 5000
 ANSWER_SECONDS = 10.0
 LOGGED_MISTAKES = (
     (
+        "sh: 1: [",
+        "json-quotes",
+        "The list in CMD is not valid JSON, so Docker gave the whole line to a shell.",
+        "Strings in JSON have double quotes.",
+    ),
+    (
         "Could not locate a Flask application",
         "app-not-found",
         "flask looks for app.py in the working directory, and it is not there.",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from helpers.errors import CourseError, Mistake
 from helpers.exercises.sandbox import LIMITS, Sandbox
-from helpers.magic.options import GLOBAL, RUN, RunCommand, parse_run
+from helpers.magic.options import GLOBAL, RUN, TRUE, RunCommand, parse_run
 from helpers.magic.words import Words, split_commands
 
 REFUSED = {
@@ -103,7 +103,7 @@ def read_command(text: str, image: str, sandbox: Sandbox) -> Command:
     for name, values in parsed.options.items():
         for value in values:
             command.options += _rewrite(name, value, command, sandbox)
-    if _value(parsed, "--detach") != "true" and "--tty" in parsed.options:
+    if _value(parsed, "--detach") not in TRUE and "--tty" in parsed.options:
         command.options.append("--tty=false")  # there is no terminal here
     return command
 

@@ -99,8 +99,7 @@ class Launch:
         id = self._id()
         returned = self._child.poll()
         if not id or returned in (125, 126, 127):
-            said = self._said()
-            raise explain_start(said)
+            raise explain_start(self._said)
         return Container(self._engine, id)
 
     def wait(self, seconds: float) -> bool:
@@ -122,6 +121,7 @@ class Launch:
             return self._cidfile.read_text().strip()
         return ""
 
+    @cached_property
     def _said(self) -> str:
         """Return what docker printed, shortened to the part that says what is wrong."""
         error = self._child.stderr.read() if self._child.stderr else ""

@@ -67,6 +67,8 @@ class Prediction:
         if not isinstance(submission, Mapping):
             raise CourseError(f"The submission is {type(submission).__name__}, not a dict.", shape)
         answers = self.list_questions()
+        if len(answers) == 1 and submission and not set(submission) & set(answers):
+            submission = {next(iter(answers)): submission}  # one group needs no name
         for group, questions in submission.items():
             if group not in answers:
                 raise CourseError(

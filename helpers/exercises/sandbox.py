@@ -56,6 +56,7 @@ class Sandbox:
         self.id = uuid.uuid4().hex[:10]
         self.labels = {**labels(), TRY_LABEL: self.id}
         self.overrun = ""  # why the watch has ended something
+        self.step = ""  # the step of a build that was started last
         self._parent: str | None = None
         self._launches: list[Launch] = []
 
@@ -87,6 +88,12 @@ class Sandbox:
         if parent := self._build_parent():
             options.append(f"--cgroup-parent={parent}")
         child: list[subprocess.Popen[str]] = []
+
+        def note_step(step: str) -> None:
+            self.step = step
+            if self.on_progress:
+                self.on_progress(step)
+
         with self.watch(lambda: stop_group(child[0]) if child else None, BUILD_SECONDS):
             try:
                 return build_image(
@@ -95,7 +102,7 @@ class Sandbox:
                     dockerfile=file,
                     options=options,
                     on_start=child.append,
-                    on_progress=self.on_progress,
+                    on_progress=note_step,
                     engine=self.engine,
                 )
             except BuildFailed as failure:
@@ -186,8 +193,9 @@ class Sandbox:
         if self.overrun:
             raise Mistake(
                 "without-end",
-                f"It needs too much: {self.overrun}.",
-                "Look for a command that never ends, or never stops writing.",
+                f"This step did not end, {self.overrun}: {self.step}",
+                "A RUN must end: it prepares the image. What the container should run is said by "
+                "CMD.",
             )
 
     def _free_bytes(self) -> int:

@@ -1,0 +1,81 @@
+"""Finds the answers in this folder: TASK_ID/start, solution, right/NAME and wrong/NAME.
+
+The first line of a wrong answer, and of a start, is "# hint: WORDS"; a hint must contain the words.
+An answer that is a folder has that line in a file `hint` beside it, NAME.hint.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers.engine.engine import Engine
+from helpers.exercises import Verdict, grade, task
+
+FOLDER = Path(__file__).parent
+TASK_IDS = sorted(path.name for path in FOLDER.iterdir() if (path / "solution").exists())
+MARK = "# hint: "
+AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """An answer to a task, and the words that its hint must contain; "" for a right answer."""
+
+    task_id: str
+    path: Path
+    hint: str
+
+    @property
+    def submission(self) -> object:
+        """Return the answer as `grade` takes it."""
+        if self.path.is_dir():
+            return self.path
+        text = self.path.read_text(encoding="utf-8")
+        if self.hint:
+            text = text.partition("\n")[2]
+        return json.loads(text) if task(self.task_id).kind == "prediction" else text
+
+    def problem(self, engine: Engine | None) -> str:
+        """Grade the answer and return what is wrong with the verdict, "" if nothing is."""
+        verdict = grade(self.task_id, self.submission, engine=engine)
+        name = self.path.relative_to(FOLDER)
+        if not self.hint:
+            return "" if verdict.passed is True else f"{name} is right:\n{verdict}"
+        if verdict.passed is False and self.hint in first_hints(verdict):
+            return ""
+        return f"{name} is wrong, its hint contains {self.hint!r}:\n{verdict}"
+
+
+def first_hints(verdict: Verdict) -> str:
+    """Return the hints of the failed checks."""
+    return "\n".join(check.hint for check in verdict.checks if check.passed is False)
+
+
+def find_cases(task_id: str, *names: str) -> list[Case]:
+    """Return the answers of a task with these names, such as "solution" or "wrong"."""
+    cases = []
+    for name in names:
+        path = FOLDER / task_id / name
+        is_answer = name in ("start", "solution")
+        for each in [path] if is_answer else sorted(path.glob("*")):
+            if each.exists() and each.suffix != ".hint":
+                cases.append(Case(task_id, each, read_hint(each)))
+    return cases
+
+
+def read_hint(path: Path) -> str:
+    """Return the words that the hint for an answer must contain, "" for a right answer."""
+    file = path.with_name(f"{path.name}.hint") if path.is_dir() else path
+    first = file.read_text(encoding="utf-8").partition("\n")[0] if file.exists() else ""
+    return first.removeprefix(MARK) if first.startswith(MARK) else ""
+
+
+def list_problems(cases: list[Case], engine: Engine | None, at_once: int = AT_ONCE) -> list[str]:
+    """Grade answers side by side and return what is wrong with their verdicts."""
+    with ThreadPoolExecutor(at_once) as pool:
+        return [
+            problem for problem in pool.map(lambda case: case.problem(engine), cases) if problem
+        ]

@@ -1,0 +1,86 @@
+"""Every answer in this folder gets the right verdict and hint, and nothing is left behind."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.engine.engine import Engine
+from helpers.engine.labels import OWNER_LABEL, TOOLS, owner_id
+from helpers.exercises import image_or_container, task
+from helpers.exercises.sandbox import TRY_LABEL
+from tests.exercises.cases import TASK_IDS, find_cases, list_problems
+
+HANDS_ON = [task_id for task_id in TASK_IDS if task(task_id).kind != "prediction"]
+
+
+def list_objects(engine: Engine) -> set[str]:
+    """Return the ids of objects that a try may leave.
+
+    On the user's engine, which nobody else uses, these are all but the tool images; on the private
+    one only those of this checkout's exercises.
+    """
+    only = () if engine.kind == "user" else (f"--filter=label={OWNER_LABEL}={owner_id()}",)
+    only += () if engine.kind == "user" else (f"--filter=label={TRY_LABEL}",)
+    listings = {
+        "container": ("ps", "--all", "--quiet", "--no-trunc", *only),
+        "volume": ("volume", "ls", "--quiet", *only),
+        "network": ("network", "ls", "--quiet", "--no-trunc", *only),
+        "image": ("image", "ls", "--all", "--format={{.Repository}}:{{.Tag}}@{{.ID}}", *only),
+    }
+    return {
+        f"{kind} {line}"
+        for kind, listing in listings.items()
+        for line in engine.run(*listing).stdout.split()
+        if not line.startswith(TOOLS)
+    }
+
+
+@pytest.fixture
+def leaves_nothing(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Check that no object is left on the engine, and no file in the folder for temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(image_or_container, "connect", lambda: engine)
+    before = list_objects(engine)
+    yield
+    assert list_objects(engine) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("task_id", HANDS_ON)
+def test_start_is_a_case(task_id: str) -> None:
+    (start,) = find_cases(task_id, "start")
+    assert start.submission == task(task_id).start
+
+
+@pytest.mark.parametrize("task_id", HANDS_ON)
+def test_there_are_enough_cases(task_id: str) -> None:
+    assert len(find_cases(task_id, "wrong")) >= 8
+    assert len(find_cases(task_id, "right")) >= 5
+    assert all(case.hint for case in find_cases(task_id, "start", "wrong"))
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("leaves_nothing")
+class TestStartAndSolution:
+    """On both image stores, twice each, side by side."""
+
+    @pytest.fixture
+    def engine(self, each_engine: Engine) -> Engine:
+        return each_engine
+
+    @pytest.mark.parametrize("task_id", TASK_IDS)
+    def test_verdicts(self, engine: Engine, task_id: str) -> None:
+        assert list_problems(find_cases(task_id, "start", "solution") * 2, engine) == []
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("leaves_nothing")
+@pytest.mark.parametrize("task_id", TASK_IDS)
+def test_answers(private_engine: Engine, task_id: str) -> None:
+    assert list_problems(find_cases(task_id, "right", "wrong"), private_engine) == []
