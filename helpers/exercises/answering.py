@@ -46,8 +46,8 @@ LOGGED_MISTAKES = (
     (
         "Is a directory",
         "mounted-on-file",
-        "The app's file is a folder: a volume is mounted there.",
-        "A volume is a folder. Mount it on the folder that the file is in.",
+        "The app's file is a folder, because something is mounted there. A volume is a folder.",
+        "Mount it on the folder that the file is in.",
     ),
     (
         "Permission denied",

@@ -45,8 +45,9 @@ IGNORED = {
     "--cpu-quota", "--cpu-rt-period", "--cpu-rt-runtime", "--cpu-shares", "--cpuset-cpus",
     "--cpuset-mems", "--blkio-weight", "--blkio-weight-device", "--device-read-bps",
     "--device-read-iops", "--device-write-bps", "--device-write-iops", "--shm-size",
-    "--storage-opt", "--ulimit",
+    "--publish-all", "--storage-opt", "--ulimit",
 }  # fmt: skip
+PUBLISH_ALL = "--publish=127.0.0.1::5000/tcp"  # what -P does with the apps of the course
 PUBLISH = re.compile(
     r"(?:(?P<ip>\[[0-9a-fA-F:]+\]|[0-9.]*):)?(?:(?P<host>\d*):)?(?P<container>\d+)(?:/(?P<kind>tcp|udp))?"
 )
@@ -103,6 +104,8 @@ def read_command(text: str, image: str, sandbox: Sandbox) -> Command:
     for name, values in parsed.options.items():
         for value in values:
             command.options += _rewrite(name, value, command, sandbox)
+    if _value(parsed, "--publish-all") in TRUE and PUBLISH_ALL not in command.options:
+        command.options.append(PUBLISH_ALL)
     if _value(parsed, "--detach") not in TRUE and "--tty" in parsed.options:
         command.options.append("--tty=false")  # there is no terminal here
     return command
@@ -270,6 +273,8 @@ def _rewrite(name: str, value: str, command: Command, sandbox: Sandbox) -> list[
             port = Publish(int(match["ip"]), port.container, port.kind)
         command.published.append(port)
         value = f"127.0.0.1::{port.container}/{port.kind}"
+        if f"--publish={value}" in command.options:  # the engine can't do that twice
+            return []
     return [f"{name}={value}"]
 
 

@@ -16,6 +16,9 @@ from helpers.engine.engine import Engine
 from helpers.errors import Mistake
 from helpers.process import stop_group, wait_until
 
+NOT_STARTED = 125  # the exit code of docker run if the engine could not start the container
+PORT_TAKEN = re.compile(r"address already in use|port is already allocated")
+PORT_TRIES = 5
 LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp, proc(5)
 LOOPBACK = ("0100007F", "00000000000000000000000001000000")
 
@@ -31,6 +34,12 @@ class Container:
         """Return what the engine knows about it."""
         details: dict[str, Any] = self.engine.client.api.inspect_container(self.id)
         return details
+
+    @property
+    def status(self) -> str:
+        """Return its status, such as "created" or "running", or "removed"."""
+        completed = self.engine.run("inspect", "--format={{.State.Status}}", self.id)
+        return completed.stdout.strip() or "removed"
 
     @property
     def is_running(self) -> bool:
@@ -82,9 +91,13 @@ class Launch:
         as_typed: Callable[[str], str],
     ) -> None:
         self._engine, self._cidfile, self._as_typed = engine, cidfile, as_typed
+        self._command = [engine.docker, "run", f"--cidfile={cidfile}", *arguments]
+        self._start()
+
+    def _start(self) -> None:
         self._child = subprocess.Popen(
-            [engine.docker, "run", f"--cidfile={cidfile}", *arguments],
-            env={**engine.env, "DOCKER_CLI_HINTS": "false"},
+            self._command,
+            env={**self._engine.env, "DOCKER_CLI_HINTS": "false"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -98,18 +111,34 @@ class Launch:
         """Return the container. Raises Mistake, with Docker's words, if there is none to run."""
         id = self._id()
         returned = self._child.poll()
-        if not id or returned in (125, 126, 127):
+        if not id or returned in (NOT_STARTED, 126, 127):
             raise explain_start(self._said)
         return Container(self._engine, id)
 
     def wait(self, seconds: float) -> bool:
-        """Return whether the command returned within `seconds` after its container started."""
-        wait_until(lambda: self._id() or self._child.poll() is not None, 30)
+        """Return whether the command returned within `seconds` after its container started.
+
+        It is started again if another program took the free port that Docker had chosen.
+        """
+        for _ in range(PORT_TRIES):
+            wait_until(lambda: self._is_started or self._child.poll() is not None, 30)
+            if self._child.poll() != NOT_STARTED or not PORT_TAKEN.search(self._said):
+                break
+            if id := self._id():
+                Container(self._engine, id).remove()
+            self._cidfile.unlink(missing_ok=True)
+            del self.__dict__["_said"]
+            self._start()
         try:
             self._child.wait(seconds)
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    @property
+    def _is_started(self) -> bool:
+        id = self._id()
+        return bool(id) and Container(self._engine, id).status != "created"
 
     def stop(self) -> None:
         """Stop the command if it is still running."""
@@ -140,8 +169,7 @@ def explain_start(said: str) -> Mistake:
             "option-after-image",
             seen,
             f"{match[1]} stands after the image's name, so Docker took it for the program to start "
-            "in the container.",
-            "Options of docker run stand before the image's name.",
+            "in the container. Options of docker run stand before the image's name.",
         )
     if match:
         return Mistake(

@@ -79,7 +79,7 @@ def counts(trial: Trial) -> str:
     before = visit(trial.first)
     pause(0.5)
     after = visit(trial.first)
-    if after != before + 1:
+    if after <= before:
         raise Mistake(
             "does-not-count",
             f"Two visits were counted as {before} and {after}.",
@@ -99,7 +99,7 @@ def survives(trial: Trial) -> str:
     if not wait_until(lambda: not trial.first.exists, 10):
         raise CourseError("The first container could not be removed.", "Try again.")
     after = visit(trial.run())
-    if after != before + 1:
+    if after <= before:
         raise explain_loss(mounts, before, after, trial.sandbox)
     return f"{before} visits before docker rm -f, {after} after the next one"
 
