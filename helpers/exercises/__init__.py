@@ -17,9 +17,11 @@ from helpers.exercises import (
 )
 from helpers.exercises.checks import HandsOn
 from helpers.exercises.frame import Check, Exercise, Task, Verdict
+from helpers.paths import CHECKOUT
 
-__all__ = ["Check", "Task", "Verdict", "grade", "task", "tasks"]
+__all__ = ["Check", "Task", "Verdict", "grade", "solution", "task", "tasks"]
 
+SOLUTIONS = CHECKOUT / "tests" / "exercises"
 # In the order of the chapters.
 EXERCISES: dict[str, Exercise | HandsOn] = {
     each.id: each
@@ -43,6 +45,12 @@ def tasks() -> tuple[Task, ...]:
 def task(task_id: str) -> Task:
     """Return the task with this id. Raises CourseError if there is none."""
     return find(task_id).task()
+
+
+def solution(task_id: str) -> str:
+    """Return a right answer to a task, "" if the checkout has none."""
+    file = SOLUTIONS / find(task_id).id / "solution"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def grade(

@@ -140,7 +140,7 @@ def _split(text: str, folder: Path) -> list[str]:
             f"{ONE_COMMAND} A line that goes on ends with a backslash.",
         )
     words = list(commands[0].words)
-    return words[1:] if words[0] == "sudo" else words
+    return words[1:] if words[0] == "sudo" and len(words) > 1 else words
 
 
 def _explain_syntax(error: CourseError) -> Mistake:

@@ -10,8 +10,10 @@ too long or fills the engine's disk.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -21,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from helpers.build.dockerfile import parse
 from helpers.build.result import BuildReport
 from helpers.build.run import build_image
 from helpers.engine import base_image
@@ -31,7 +34,7 @@ from helpers.exercises.build_mistakes import explain_failed_build
 from helpers.exercises.checks import Progress
 from helpers.exercises.container import Container, Launch
 from helpers.paths import CHECKOUT
-from helpers.process import stop_group
+from helpers.process import wait_until
 
 APPS = CHECKOUT / "notebooks" / "apps"
 TRY_LABEL = "org.dockercourse.exercise"
@@ -81,6 +84,10 @@ class Sandbox:
         Raises Mistake if the build fails because of the Dockerfile, CourseError if because of the
         engine, its disk or the network.
         """
+        if not parse(dockerfile).instructions:
+            raise Mistake(
+                "empty", "The Dockerfile is empty.", "Its first line names a base image with FROM."
+            )
         folder = folder or self.folder
         file = self.folder.parent / "Dockerfile"  # not in the context, as .dockerignore may have it
         file.write_text(dockerfile, encoding="utf-8")
@@ -94,7 +101,7 @@ class Sandbox:
             if self.on_progress:
                 self.on_progress(step)
 
-        with self.watch(lambda: stop_group(child[0]) if child else None, BUILD_SECONDS):
+        with self.watch(lambda: cancel(child), BUILD_SECONDS):
             try:
                 return build_image(
                     folder,
@@ -236,6 +243,16 @@ class Sandbox:
             source = base_image.image_for(self.engine, base_image.REAL)
             command = ("find", "/folder", "-mindepth", "1", "-delete")
             self.engine.run("run", "--rm", f"--volume={self.folder}:/folder", source, *command)
+
+
+def cancel(children: list[subprocess.Popen[str]]) -> None:
+    """Cancel builds whose output another thread reads: as Ctrl-C does, or by force after 5 s."""
+    for child in children:
+        for number in (signal.SIGINT, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            if wait_until(lambda child=child: child.poll() is not None, 5):
+                break
 
 
 DOCTOR = "Run: python3 -m helpers doctor"

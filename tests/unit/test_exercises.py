@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ipywidgets
@@ -11,8 +13,12 @@ import pytest
 
 from helpers.build.result import BuildReport, BuildStep
 from helpers.cli import main
-from helpers.errors import CourseError, EngineUnavailable
+from helpers.engine.engine import Engine
+from helpers.errors import BuildFailed, CourseError, EngineUnavailable, Mistake
 from helpers.exercises import grade, predict_cache, tasks
+from helpers.exercises.build_mistakes import explain_failed_build
+from helpers.exercises.checks import CheckFunction, HandsOn, check
+from helpers.exercises.frame import Task
 from helpers.exercises.predict_cache import TASK_ID, list_steps
 from helpers.exercises.widget import exercise
 from helpers.experiments.caching.result import (
@@ -193,6 +199,82 @@ def test_failed_measurement_is_nobodys_mistake(
     verdict = grade(TASK_ID, right())
     assert verdict.passed is None and {check.passed for check in verdict.checks} == {None}
     assert "not your mistake" in verdict.text() and "Traceback" not in verdict.text()
+
+
+def hands_on(*checks: CheckFunction) -> HandsOn:
+    @contextmanager
+    def begin(submission: str, engine: object, on_progress: object) -> Iterator[str]:
+        yield submission
+
+    return HandsOn(Task("x", "00", "X", "command", "", ""), begin, checks)
+
+
+@check()
+def is_there(trial: str) -> str:
+    """It is there."""
+    if trial == "wrong":
+        raise Mistake("not-there", "nothing is there", "Look.", "Look again.")
+    if trial == "trouble":
+        raise CourseError("The engine is gone.", "Start it.")
+    return "seen"
+
+
+@check(needs="is_there")
+def stays(trial: str) -> str:
+    """It stays."""
+    return "still there"
+
+
+ENGINE = Engine("unix:///nowhere", "private", "28")
+
+
+def test_a_check_that_needs_a_failed_one_is_not_tried() -> None:
+    verdict = hands_on(is_there, stays).grade("wrong", engine=ENGINE)
+    assert verdict.passed is False
+    first, second = verdict.checks
+    assert (first.name, first.passed, first.seen) == ("It is there", False, "nothing is there")
+    assert (first.hint, first.mistake) == ("Look.", "not-there")
+    assert second.passed is None and "It is there" in second.seen
+
+
+def test_a_repeated_mistake_gets_more_help() -> None:
+    verdict = hands_on(is_there).grade("wrong", engine=ENGINE, earlier=("not-there", "other"))
+    assert verdict.checks[0].hint == "Look. Look again."
+
+
+def test_trouble_is_not_a_mistake() -> None:
+    verdict = hands_on(is_there, stays).grade("trouble", engine=ENGINE)
+    assert verdict.passed is None and {c.passed for c in verdict.checks} == {None}
+    assert "The engine is gone." in verdict.text()
+
+
+def test_all_checks_passed() -> None:
+    verdict = hands_on(is_there, stays).grade("right", engine=ENGINE)
+    assert verdict.passed is True and [c.seen for c in verdict.checks] == ["seen", "still there"]
+    with pytest.raises(CourseError, match="not text"):
+        hands_on(is_there).grade({}, engine=ENGINE)
+
+
+@pytest.mark.parametrize(
+    ("message", "output", "name"),
+    [
+        ("The build failed: a RUN command ended with exit code 1.", ("NewConnectionError",), ""),
+        ("The build failed: the engine's disk is full (no space left on device).", (), ""),
+        ("The build failed: the base image 'x' is not available.", (), "base-image"),
+        ("The Dockerfile has an unknown instruction: X.", (), "unknown-instruction"),
+        ("The build failed: something new.", (), "build-fails"),
+    ],
+)
+def test_failed_builds_have_names(message: str, output: tuple[str, ...], name: str) -> None:
+    error = explain_failed_build(BuildFailed(message, "Hint.", output=output))
+    assert (error.name if isinstance(error, Mistake) else "") == name
+
+
+def test_json_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "answer.json"
+    file.write_text("{}")
+    assert main(["grade", TASK_ID, str(file), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["task_id"] == TASK_ID
 
 
 @pytest.mark.usefixtures("engine_says")
