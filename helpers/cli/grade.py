@@ -68,6 +68,6 @@ def read_json(path: Path) -> object:
 
 
 def show_progress(line: str) -> None:
-    """Print the start of each build if run in a terminal; the lines of its steps have a colon more."""
-    if sys.stderr.isatty() and line.count(":") == 1:
+    """Print what is being done if run in a terminal, without the steps of an experiment's builds."""
+    if sys.stderr.isatty() and line.count(":") <= 1:
         print(line, file=sys.stderr)

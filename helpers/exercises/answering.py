@@ -175,6 +175,12 @@ def _explain_end(state: dict[str, Any], log: list[str], last: str) -> Mistake:
     seen = f"The container ended with exit code {code}.{last}"
     if logged := find_logged_mistake(log, seen):
         return logged
+    if code == 137:
+        return Mistake(
+            "killed",
+            seen,
+            "137 is 128 + 9 (SIGKILL). It was stopped because it ran too long, or wrote too much.",
+        )
     if code == 0:
         return Mistake(
             "ends-at-once",

@@ -38,14 +38,15 @@ REFUSED = {
 NAMESPACES = ("--network", "--pid", "--ipc", "--uts", "--userns", "--cgroupns")
 NETWORKS = ("bridge", "default", "none")
 LOCAL_LOGS = ("json-file", "local", "none")
-# The sandbox has its own value for these, or they make no difference to the exercise.
+# The sandbox has its own value for these, or they make no difference to the exercise. It removes
+# the container itself, after it has looked at how it ended.
 IGNORED = {
     "--pull", "--log-driver", "--log-opt", "--cidfile", "--memory-swap", "--memory-reservation",
     "--memory-swappiness", "--kernel-memory", "--pids-limit", "--cpus", "--cpu-period",
     "--cpu-quota", "--cpu-rt-period", "--cpu-rt-runtime", "--cpu-shares", "--cpuset-cpus",
     "--cpuset-mems", "--blkio-weight", "--blkio-weight-device", "--device-read-bps",
     "--device-read-iops", "--device-write-bps", "--device-write-iops", "--shm-size",
-    "--publish-all", "--storage-opt", "--ulimit",
+    "--publish-all", "--rm", "--storage-opt", "--ulimit",
 }  # fmt: skip
 PUBLISH_ALL = "--publish=127.0.0.1::5000/tcp"  # what -P does with the apps of the course
 PUBLISH = re.compile(

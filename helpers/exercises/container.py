@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from helpers.engine.engine import Engine
-from helpers.errors import Mistake
+from helpers.errors import CourseError, Mistake
 from helpers.process import stop_group, wait_until
 
 NOT_STARTED = 125  # the exit code of docker run if the engine could not start the container
 PORT_TAKEN = re.compile(r"address already in use|port is already allocated")
+MACHINE_TROUBLE = re.compile(
+    rf"no space left|disk quota|Cannot connect to the Docker daemon|{PORT_TAKEN.pattern}"
+)
 PORT_TRIES = 5
 LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp, proc(5)
 LOOPBACK = ("0100007F", "00000000000000000000000001000000")
@@ -160,9 +163,14 @@ class Launch:
         return self._as_typed(" ".join(text.split()))[:300]
 
 
-def explain_start(said: str) -> Mistake:
-    """Return why Docker could not start a container, from what it printed."""
+def explain_start(said: str) -> CourseError:
+    """Return why Docker could not start a container, from what it printed.
+
+    This is a Mistake unless the engine or the machine has the problem.
+    """
     seen = f"Docker says: {said}"
+    if MACHINE_TROUBLE.search(said):
+        return CourseError(seen, "Run: python3 -m helpers doctor")
     match = re.search(r'exec: "(.*?)": .*(not found|no such file)', said)
     if match and match[1].startswith("-"):
         return Mistake(

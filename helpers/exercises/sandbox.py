@@ -21,7 +21,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from helpers.build.dockerfile import parse
 from helpers.build.result import BuildReport
@@ -34,15 +36,14 @@ from helpers.exercises.build_mistakes import explain_failed_build
 from helpers.exercises.checks import Progress
 from helpers.exercises.container import Container, Launch
 from helpers.paths import CHECKOUT
-from helpers.process import wait_until
 
 APPS = CHECKOUT / "notebooks" / "apps"
 TRY_LABEL = "org.dockercourse.exercise"
 BUILD_SECONDS = 90.0
 DISK_BYTES = 1_500_000_000
-LIMITS = ("--memory=512m", "--memory-swap=512m", "--pids-limit=200", "--cpus=1.5")
+LIMITS = ("--memory=512m", "--memory-swap=512m", "--pids-limit=200", "--cpus=1")
 LOG_LIMITS = ("--log-driver=json-file", "--log-opt=max-size=2m", "--log-opt=max-file=1")
-BUILD_LIMITS = ("--memory=1500m", "--memory-swap=1500m", "--pids-limit=400", "--cpus=1.8")
+BUILD_LIMITS = ("--memory=1500m", "--memory-swap=1500m", "--pids-limit=400", "--cpus=1")
 # Without a registry, builds from any of these use the course's base image, which is Debian too.
 PYTHON_TAGS = [
     f"python:{version}{variant}"
@@ -140,9 +141,8 @@ class Sandbox:
     def _build_parent(self) -> str:
         """Return the control group for the steps of builds, "" where there can't be one."""
         if self._parent is None:
-            info = self.engine.client.info()
             self._parent = ""
-            if info.get("CgroupDriver") == "cgroupfs" and info.get("CgroupVersion") == "1":
+            if (self._info["CgroupDriver"], self._info.get("CgroupVersion")) == ("cgroupfs", "1"):
                 source = base_image.image_for(self.engine, base_image.REAL)
                 options = ["--detach", "--network=none", *BUILD_LIMITS, *self.label_arguments]
                 started = self.engine.run("run", *options, source, "sleep", "600")
@@ -207,9 +207,15 @@ class Sandbox:
 
     def _free_bytes(self) -> int:
         """Return the free bytes of the disk with the engine's data, 0 if it is not on this host."""
-        with suppress(OSError, KeyError):
-            return shutil.disk_usage(self.engine.client.info()["DockerRootDir"]).free
+        with suppress(OSError):
+            return shutil.disk_usage(self._info["DockerRootDir"]).free
         return 0
+
+    @cached_property
+    def _info(self) -> dict[str, Any]:
+        """Return what the engine says about itself."""
+        info: dict[str, Any] = self.engine.client.info()
+        return info
 
     def kill_containers(self) -> None:
         """Kill the containers of this try."""
@@ -251,7 +257,8 @@ def cancel(children: list[subprocess.Popen[str]]) -> None:
         for number in (signal.SIGINT, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, number)
-            if wait_until(lambda child=child: child.poll() is not None, 5):
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(5)
                 break
 
 

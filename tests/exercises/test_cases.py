@@ -84,3 +84,11 @@ class TestStartAndSolution:
 @pytest.mark.parametrize("task_id", TASK_IDS)
 def test_answers(private_engine: Engine, task_id: str) -> None:
     assert list_problems(find_cases(task_id, "right", "wrong"), private_engine) == []
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("leaves_nothing")
+def test_five_at_once(private_engine: Engine) -> None:
+    """Five tries with the same names and ports don't interfere."""
+    cases = find_cases("05-publish-port", "solution") * 5
+    assert list_problems(cases, private_engine, at_once=5) == []

@@ -18,6 +18,7 @@ from helpers.errors import BuildFailed, CourseError, EngineUnavailable, Mistake
 from helpers.exercises import grade, predict_cache, tasks
 from helpers.exercises.build_mistakes import explain_failed_build
 from helpers.exercises.checks import CheckFunction, HandsOn, check
+from helpers.exercises.container import explain_start
 from helpers.exercises.frame import Task
 from helpers.exercises.predict_cache import TASK_ID, list_steps
 from helpers.exercises.widget import exercise
@@ -246,6 +247,26 @@ def test_trouble_is_not_a_mistake() -> None:
     verdict = hands_on(is_there, stays).grade("trouble", engine=ENGINE)
     assert verdict.passed is None and {c.passed for c in verdict.checks} == {None}
     assert "The engine is gone." in verdict.text()
+
+
+@pytest.mark.parametrize("task_id", ["03-repair-dockerfile", "05-publish-port"])
+def test_dead_engine_is_nobodys_mistake(task_id: str) -> None:
+    verdict = grade(task_id, "FROM x", engine=ENGINE)
+    assert verdict.passed is None and {c.passed for c in verdict.checks} == {None}
+
+
+@pytest.mark.parametrize(
+    ("said", "is_mistake"),
+    [
+        ("no space left on device", False),
+        ("Cannot connect to the Docker daemon at unix:///x", False),
+        ("failed to listen on TCP socket: address already in use", False),
+        ('exec: "flsk": executable file not found in $PATH', True),
+        ("invalid hostPort: x", True),
+    ],
+)
+def test_trouble_of_the_machine_is_no_mistake(said: str, is_mistake: bool) -> None:
+    assert isinstance(explain_start(said), Mistake) is is_mistake
 
 
 def test_all_checks_passed() -> None:
