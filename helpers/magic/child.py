@@ -37,6 +37,7 @@ class Command:
     grace_seconds: float = 3  # in which SIGINT should end it
     stop_early: Callable[[], object] = lambda: None  # if it doesn't
     stop_rest: Callable[[], object] = lambda: None  # once a stopped command has ended
+    on_failure: Callable[[], object] = lambda: None  # once it has ended by itself with an error
 
 
 def note(text: str) -> None:
@@ -79,6 +80,8 @@ def stream(
         output.close(show=why != "text")
     if why != "exit":
         command.stop_rest()
+    elif child.returncode:
+        command.on_failure()
     return Ended(why, child.returncode, output.printed, output.tail)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from helpers.compose.adapt import context_args
 from helpers.engine import base_image, probe
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels, name_taken
@@ -165,7 +166,7 @@ def _use_contexts(plan: Plan, engine: Engine) -> Plan:
         return plan
     folder = plan.parsed.words[-1] if plan.parsed.words else "."
     file = plan.parsed.last("--file") or Path(folder, "Dockerfile")
-    args = compose.context_args(Path(file), engine)
+    args = context_args(Path(file), engine)
     return replace(plan.with_args(args), is_rewritten=True) if args else plan
 
 
