@@ -60,6 +60,11 @@ if TYPE_CHECKING:
     # 06 Storage
     from helpers.experiments.storage.measure import compare_storage as compare_storage
 
+    # 07 Compose
+    from helpers.experiments.composition.measure import show_project as show_project
+    from helpers.experiments.compose_stopping.measure import compare_stops as compare_stops
+    from helpers.experiments.compose_rebuilding.measure import compare_rebuilds as compare_rebuilds
+
 
 def _modules() -> dict[str, str]:
     """Return the module of each name that is imported above, as this file's text has it."""

@@ -1,0 +1,81 @@
+"""Change a copy of the project, run `docker compose up` with some flags, and compare the ids."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from helpers.compose.copy import ProjectCopy, copy_project
+from helpers.engine.find import connect
+from helpers.errors import CourseError
+from helpers.experiments.compose_rebuilding.result import (
+    CHANGES,
+    CODE,
+    CONFIGURATION,
+    NO_CHANGE,
+    Attempt,
+    RebuildComparison,
+)
+
+if TYPE_CHECKING:
+    from helpers.engine.engine import Engine
+
+BUILD, FORCE, NO_DEPS = "--build", "--force-recreate", "--no-deps"
+FLAG_SETS = ((), (BUILD,), (FORCE,), (NO_DEPS,), (BUILD, FORCE, NO_DEPS))
+
+
+def compare_rebuilds(
+    service: str = "web",
+    code: str = "app.py",
+    on_progress: Callable[[str], None] | None = None,
+    engine: Engine | None = None,
+) -> RebuildComparison:
+    """Run `docker compose up -d` for one service with no flag, each flag, and all three.
+
+    Each is tried on a copy of the current folder's project, after no change, after a new line in
+    the file `code`, and after a new environment variable for the service and for all that it
+    depends on. Image and container ids before and after say what was replaced. Raises CourseError
+    if the project doesn't start, or has no such service or file.
+
+    Example:
+        compare_rebuilds("web")
+    """
+    progress = on_progress or (lambda _: None)
+    with copy_project(engine or connect()) as copy:
+        if service not in copy.config["services"]:
+            names = ", ".join(sorted(copy.config["services"]))
+            raise CourseError(f"The project has no service {service!r}.", f"Choose one of: {names}")
+        if not (copy.folder / code).is_file():
+            raise CourseError(f"The project has no file {code!r}.", 'Example: code="app.py"')
+        progress("starting the copy")
+        copy.run("up", "-d", "--build")
+        attempts = []
+        numbers = itertools.count()
+        for flags, change in itertools.product(FLAG_SETS, CHANGES):
+            progress(f"up -d {' '.join(flags)} {service}: {change}")
+            _change(copy, change, next(numbers), service, code)
+            before = copy.objects()
+            copy.run("up", "-d", *flags, service)
+            after = copy.objects()
+            images, containers = (
+                tuple(sorted(name for name in new if new[name] != old.get(name)))
+                for old, new in (
+                    (before.images, after.images),
+                    (before.containers, after.containers),
+                )
+            )
+            attempts.append(Attempt(flags, change, images, containers))
+            if change != NO_CHANGE:
+                copy.run("up", "-d", "--build")
+    return RebuildComparison(service, tuple(attempts))
+
+
+def _change(copy: ProjectCopy, change: str, number: int, service: str, code: str) -> None:
+    if change == CODE:
+        with (copy.folder / code).open("a", encoding="utf-8") as file:
+            file.write(f"# change {number}\n")
+    elif change == CONFIGURATION:
+        settings = copy.config["services"]
+        for name in (service, *settings[service].get("depends_on", {})):
+            settings[name].setdefault("environment", {})["COURSE_CHANGE"] = str(number)

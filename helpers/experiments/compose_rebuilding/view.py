@@ -1,0 +1,23 @@
+"""The comparison of the flags as an HTML table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from helpers.experiments.compose_rebuilding.result import RebuildComparison
+from helpers.tables import Cell, html_table
+
+
+def render(result: RebuildComparison) -> dict[str, Any]:
+    """Return the table."""
+    rows: list[list[str | Cell]] = [
+        [Cell(flags, code=flags != "(none)"), *cells] for flags, *cells in result.rows()
+    ]
+    page = html_table(
+        result.heads, rows, f"replaced by docker compose up -d [flags] {result.service}, by ids"
+    )
+    return {"text/plain": result.text(), "text/html": page}
+
+
+RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {RebuildComparison: render}

@@ -1,0 +1,118 @@
+"""Start a copy of the project once per command, run the command, and look at what is left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from helpers.compose.copy import Objects, ProjectCopy, copy_project
+from helpers.engine.find import connect
+from helpers.errors import CourseError
+from helpers.experiments.compose_stopping.result import CTRL_C, NONE, Stop, StopComparison
+from helpers.process import stop_group, wait_until
+
+if TYPE_CHECKING:
+    from helpers.engine.engine import Engine
+
+COMMANDS = (("stop",), ("down",), ("down", "-v"))
+START_SECONDS = 60
+
+
+def compare_stops(
+    on_progress: Callable[[str], None] | None = None, engine: Engine | None = None
+) -> StopComparison:
+    """Run Ctrl-C, `stop`, `down` and `down -v` on a copy of the current folder's project.
+
+    Before each, the copy is started. What is left is compared by container, network, volume and
+    image ids. The project itself stays as it is. Raises CourseError if it doesn't start.
+
+    Example:
+        compare_stops()
+    """
+    progress = on_progress or (lambda _: None)
+    with copy_project(engine or connect()) as copy:
+        progress("docker compose up, Ctrl-C")
+        copy.run("create", "--build")
+        before = copy.objects()
+        _press_ctrl_c(copy)
+        stops = [_compare(f"up, then {CTRL_C}", before, copy.objects())]
+        for command in COMMANDS:
+            progress(f"docker compose {' '.join(command)}")
+            copy.run("up", "-d", "--wait")
+            before = copy.objects()
+            copy.run(*command)
+            stops.append(_compare(" ".join(command), before, copy.objects()))
+        return StopComparison(copy.name.removesuffix("-copy"), tuple(stops))
+
+
+def _press_ctrl_c(copy: ProjectCopy) -> None:
+    """Run `docker compose up` in the foreground and send it SIGINT once every service runs."""
+    services = set(copy.objects().containers)
+    with tempfile.TemporaryFile("w+b") as output:
+        child = subprocess.Popen(
+            copy.command("up"),
+            env=copy.engine.env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+        def prints_logs() -> bool:
+            # Compose listens for Ctrl-C once it prints the logs, not yet at "Attaching".
+            output.seek(0)
+            return b" | " in output.read() and copy.objects().running == services
+
+        try:
+            started = wait_until(lambda: prints_logs() or child.poll() is not None, START_SECONDS)
+            if not started or child.poll() is not None:
+                raise CourseError(
+                    "docker compose up did not start all services.",
+                    "Repair the project: docker compose up -d --wait must succeed.",
+                )
+        finally:
+            stop_group(child, ((signal.SIGINT, 30.0), (signal.SIGKILL, 5.0)))
+
+
+def _compare(command: str, before: Objects, after: Objects) -> Stop:
+    return Stop(
+        command,
+        _containers(before, after),
+        _kept(before.networks, after.networks),
+        _kept(before.volumes, after.volumes, names=True),
+        _kept(before.images, after.images),
+    )
+
+
+def _containers(before: Objects, after: Objects) -> str:
+    """Return what happened to each container, or one word if it is the same for all."""
+    states = {
+        service: "removed"
+        if after.containers.get(service) != container
+        else "running"
+        if service in after.running
+        else "stopped"
+        for service, container in before.containers.items()
+    }
+    return _in_words(states.items())
+
+
+def _kept(before: dict[str, str], after: dict[str, str], *, names: bool = False) -> str:
+    states = {
+        name: "kept" if after.get(name) == object_id else "removed"
+        for name, object_id in before.items()
+    }
+    return _in_words(states.items(), names=names)
+
+
+def _in_words(states: Iterable[tuple[str, str]], *, names: bool = False) -> str:
+    pairs = sorted(states)
+    words = {word for _, word in pairs}
+    if not pairs:
+        return NONE
+    if len(words) == 1 and not names:
+        return words.pop()
+    return ", ".join(f"{name} {word}" for name, word in pairs)

@@ -1,0 +1,1 @@
+"""The running Compose project of the current folder as a diagram."""
