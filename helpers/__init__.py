@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from helpers.experiments.storage.measure import compare_storage as compare_storage
 
     # 07 Compose
+    from helpers.notebook.functions import prepare_image as prepare_image
     from helpers.experiments.composition.measure import show_project as show_project
     from helpers.experiments.compose_stopping.measure import compare_stops as compare_stops
     from helpers.experiments.compose_rebuilding.measure import compare_rebuilds as compare_rebuilds

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from helpers import build
 from helpers.build.result import BuildReport
-from helpers.engine import cleanup, find
+from helpers.engine import base_image, cleanup, find
 from helpers.engine.labels import name_taken
+from helpers.errors import CourseError
 from helpers.experiments.doctor.measure import examine
 from helpers.experiments.doctor.result import DoctorReport
 from helpers.experiments.layers import measure as layers
@@ -140,3 +141,19 @@ def clean_up() -> None:
     cleanup.clean(engine, tools=False, all_sessions=False)
     left = cleanup.count_course_objects(engine)
     print(f"left of the course on this engine: {left or 'nothing'}")
+
+
+@course_function("preparing the image")
+def prepare_image(image: str, on_progress: Progress = None) -> None:
+    """Pull an image that a chapter runs, or build its stand-in if it can't be pulled.
+
+    Raises CourseError if neither is possible, or for an image that has no stand-in.
+
+    Example:
+        prepare_image("postgres:17")
+    """
+    if image not in base_image.STAND_INS:
+        names = ", ".join(base_image.STAND_INS)
+        raise CourseError(f"There is no stand-in for {image!r}.", f"Choose one of: {names}")
+    kind = base_image.ensure_base_image(find.connect(), image, on_progress or (lambda _: None))
+    print(f"ready: {image}" + (" (the course's stand-in)" if kind == "stand-in" else ""))
