@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 
     # 07 Compose
     from helpers.notebook.functions import prepare_image as prepare_image
+    from helpers.notebook.http import time_until as time_until
     from helpers.experiments.composition.measure import show_project as show_project
     from helpers.experiments.compose_stopping.measure import compare_stops as compare_stops
     from helpers.experiments.compose_rebuilding.measure import compare_rebuilds as compare_rebuilds

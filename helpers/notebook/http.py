@@ -37,6 +37,27 @@ def fetch(url: str, *, timeout: float = 10, fails: bool = False) -> None:
         raise CourseError(f"{url} answered with an error status.", "Look at the container's logs.")
 
 
+def time_until(url: str, text: str, *, timeout: float = 30) -> float:
+    """GET a URL until the body contains `text`, and return the seconds which that took.
+
+    Raises CourseError after `timeout` seconds.
+
+    Example:
+        edit_file("app.py", "Hello", "Good morning")
+        time_until("http://127.0.0.1:5000/", "Good morning")
+    """
+    start = time.monotonic()
+    while (left := start + timeout - time.monotonic()) > 0:
+        response = _first_response(url, left)
+        if response is not None and text in response.text:
+            return time.monotonic() - start
+        time.sleep(PAUSE_SECONDS)
+    raise CourseError(
+        f"No answer from {url} contained {text!r} within {timeout:g} s.",
+        "Look at the container's logs.",
+    )
+
+
 def _first_response(url: str, timeout: float) -> requests.Response | None:
     """Return the first response within `timeout` seconds, or None."""
     end = time.monotonic() + timeout
