@@ -13,7 +13,6 @@ from helpers.experiments.compose_rebuilding.result import (
     CHANGES,
     CODE,
     CONFIGURATION,
-    NO_CHANGE,
     Attempt,
     RebuildComparison,
 )
@@ -66,8 +65,10 @@ def compare_rebuilds(
                 )
             )
             attempts.append(Attempt(flags, change, images, containers))
-            if change != NO_CHANGE:
-                copy.run("up", "-d", "--build")
+            if (change == CODE and BUILD not in flags) or (
+                change == CONFIGURATION and NO_DEPS in flags
+            ):
+                copy.run("up", "-d", "--build")  # what the attempt left out
     return RebuildComparison(service, tuple(attempts))
 
 
