@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from helpers.compose.adapt import context_args
@@ -23,6 +24,8 @@ from helpers.magic.child import Command, Ended, note, stream
 from helpers.magic.next_step import next_step
 from helpers.magic.parse import Options, Plan
 
+# Commands that only look at an image or give it a name.
+ABOUT_IMAGES = ("history", "image", "images", "tag")
 VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+:/")
 
 
@@ -171,7 +174,11 @@ def _use_contexts(plan: Plan, engine: Engine) -> Plan:
 
 
 def _use_stand_in(plan: Plan, engine: Engine) -> Plan:
-    """Return a container's plan with the stand-in's name where only a stand-in is available."""
+    """Return a plan with the stand-in's name for an image where only a stand-in is available."""
+    if plan.command in ABOUT_IMAGES:
+        words = map(partial(base_image.image_for, engine), plan.args[plan.at :])
+        args = (*plan.args[: plan.at], *words)
+        return replace(plan, args=args, is_rewritten=args != plan.args)
     image = base_image.image_for(engine, plan.image) if plan.image else ""
     if image == plan.image:
         return plan

@@ -110,7 +110,9 @@ def test_title_then_imports(notebook: nbformat.NotebookNode) -> None:
 def test_outputs_come_from_one_run(notebook: nbformat.NotebookNode) -> None:
     counts = [cell.execution_count for cell in code(notebook)]
     assert counts == list(range(1, len(counts) + 1))
-    assert not [o for cell in code(notebook) for o in cell.outputs if o.output_type == "error"]
+    for cell in code(notebook):  # a cell that may fail, such as a pull without a network, says so
+        if "raises-exception" not in cell.metadata.get("tags", []):
+            assert not [output for output in cell.outputs if output.output_type == "error"]
 
 
 def test_slide_types_are_known(notebook: nbformat.NotebookNode) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from IPython.display import display
+import secrets
+
+from IPython.display import display, update_display
 
 from helpers.engine.find import connect
 from helpers.experiments.lifecycle.measure import follow
@@ -20,8 +22,11 @@ def watch_life(name: str) -> ContainerLife:
         %docker create --name web python:3.13-slim
         life.facts()
     """
-    handle = display(display_id=True)
-    assert handle is not None  # because of display_id
-    life = follow(name, connect(), lambda life: handle.update(bundle(life), raw=True))
-    handle.display(life)
+    display_id = f"course-life-{name}-{secrets.token_hex(4)}"
+
+    def redraw(life: ContainerLife) -> None:
+        update_display(bundle(life), display_id=display_id, raw=True)
+
+    life = follow(name, connect(), redraw)
+    display(life, display_id=display_id)
     return life
