@@ -66,6 +66,12 @@ if TYPE_CHECKING:
     from helpers.experiments.composition.measure import show_project as show_project
     from helpers.experiments.compose_stopping.measure import compare_stops as compare_stops
     from helpers.experiments.compose_rebuilding.measure import compare_rebuilds as compare_rebuilds
+    # 08 Shipping
+    from helpers.experiments.swarm.measure import start_swarm as start_swarm
+    from helpers.experiments.swarm.measure import run_in_swarm as run_in_swarm
+    from helpers.experiments.swarm.measure import roll_out as roll_out
+    from helpers.experiments.swarm.measure import kill_replica as kill_replica
+    from helpers.experiments.swarm.measure import leave_swarm as leave_swarm
 
 
 def _modules() -> dict[str, str]:
