@@ -63,9 +63,9 @@ def start_swarm(on_progress: Progress = None, engine: Engine | None = None) -> N
         return
     _lock(engine)
     _leave(engine)  # a notebook that was killed
-    if engine.run("network", "inspect", GATEWAY).returncode:
-        create = ("network", "create", *_label_args(), *GATEWAY_OPTIONS, GATEWAY)
-        _check(engine.run(*create).returncode == 0, f"The network {GATEWAY} can't be created.")
+    engine.run("network", "rm", GATEWAY)  # of an earlier swarm, with ports on all addresses
+    create = ("network", "create", *_label_args(), *GATEWAY_OPTIONS, GATEWAY)
+    _check(engine.run(*create).returncode == 0, f"The network {GATEWAY} can't be created.")
     atexit.register(leave_quietly, engine)
     completed = engine.run(*INIT.split())
     _check(completed.returncode == 0, f"Docker says: {process.error_line(completed)}")

@@ -10,7 +10,7 @@ logging.basicConfig(filename="/tmp/guestbook.log", level=logging.INFO)
 
 
 def connect() -> psycopg.Connection:
-    return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, connect_timeout=3)
+    return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
 
 
 with connect() as db:

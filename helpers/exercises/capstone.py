@@ -1,0 +1,453 @@
+"""Chapter 08's capstone: start a copy of the student's project, and observe which faults are left.
+
+Each check observes an effect, and as far as possible without the others: the database starts late,
+a web container that ended is started again, and the data is written by the database's
+own client.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import requests
+
+from helpers import process
+from helpers.build.run import build_image
+from helpers.engine import base_image
+from helpers.engine.engine import Engine
+from helpers.engine.find import connect
+from helpers.engine.labels import labels
+from helpers.errors import BuildFailed, CourseError
+from helpers.experiments.layers.measure import inspect_layers
+from helpers.process import wait_until
+
+Progress = Callable[[str], None] | None
+
+WEB, DB = "web", "db"
+GO = "/tmp/course-go"  # the database starts when its container has this file
+WAIT_SECONDS = 3  # for a web container that Compose starts right after the database
+START_SECONDS = 60
+STOP_SECONDS = 8
+COMMAND_SECONDS = 180
+LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp, proc(5)
+LOOPBACK = ("0100007F", "00000000000000000000000001000000")
+
+
+class CapstoneCheck(NamedTuple):
+    """One check: its name, whether it passed (None: not tried), what was seen, and a hint."""
+
+    name: str
+    passed: bool | None
+    seen: str
+    hint: str
+
+
+class Fault(Exception):
+    """What a check saw that should not be so."""
+
+
+class NotTried(Exception):
+    """Why a check can't observe anything."""
+
+
+@dataclass
+class Trial:
+    """A copy of the project under another name, and what is known about it so far."""
+
+    engine: Engine
+    name: str
+    folder: Path
+    config: dict[str, Any]
+    images: list[str] = field(default_factory=list)
+    volumes: set[str] = field(default_factory=set)
+
+    def compose(self, *args: str) -> None:
+        """Run a Compose command on the copy. Raises NotTried with its message if it fails."""
+        file = self.folder.parent / "project.json"
+        file.write_text(json.dumps(self.config), encoding="utf-8")
+        command = ("compose", "-p", self.name, "-f", str(file), *args)
+        completed = self.engine.run(*command, timeout=COMMAND_SECONDS)
+        if completed.returncode:
+            raise NotTried(f"docker compose {args[0]}: {process.error_line(completed)}")
+
+    def container(self, service: str) -> str:
+        """Return the id of a service's container, "" if it has none."""
+        filters = (
+            f"--filter=label=com.docker.compose.project={self.name}",
+            f"--filter=label=com.docker.compose.service={service}",
+        )
+        return self.engine.run("ps", "--all", "--quiet", *filters).stdout.strip()
+
+    def inspect(self, service: str, what: str) -> str:
+        """Return one value of a service's container, such as ".State.Running"."""
+        return self.engine.run(
+            "inspect", f"--format={{{{{what}}}}}", self.container(service)
+        ).stdout.strip()
+
+    def run_in(self, service: str, *command: str) -> str:
+        """Return what a command in a service's container prints; raise NotTried if it fails."""
+        completed = self.engine.run("exec", self.container(service), *command, timeout=30)
+        if completed.returncode:
+            logs = self.engine.run("logs", "--tail=40", self.container(service))
+            lines = (logs.stdout + logs.stderr).strip().splitlines()
+            errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+            last = (errors or lines or ["nothing"])[-1]
+            raise NotTried(f"the service {service} doesn't run; its log says: {last[:160]}")
+        return completed.stdout
+
+    def listening(self) -> dict[int, bool]:
+        """Return the TCP ports that the app listens on, and whether only on loopback."""
+        ports: dict[int, bool] = {}
+
+        def read() -> bool:
+            text = self.run_in(WEB, "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :")
+            for fields in map(str.split, text.splitlines()):
+                if len(fields) > 3 and fields[3] == LISTEN:
+                    address, _, port = fields[1].partition(":")
+                    # Docker's own name server in the container listens on 127.0.0.11.
+                    if address != "0B00007F":
+                        number = int(port, 16)
+                        ports[number] = address in LOOPBACK and ports.get(number, True)
+            return bool(ports)
+
+        wait_until(read, 20)
+        if not ports:
+            raise NotTried("no program in the web container listens on a port")
+        return ports
+
+    def query(self, sql: str) -> str:
+        """Return the answer of the database, waiting until it is ready."""
+        command = ("psql", "-h", "localhost", "-U", "postgres", "-tAc", sql)
+        password = self.config["services"][DB].get("environment", {}).get("POSTGRES_PASSWORD", "")
+        answer: list[str] = []
+
+        self.engine.run("exec", self.container(DB), "touch", GO)
+
+        def ask() -> bool:
+            completed = self.engine.run(
+                "exec", f"--env=PGPASSWORD={password}", self.container(DB), *command
+            )
+            if completed.returncode == 0:
+                answer.append(completed.stdout.strip())
+            elif "does not exist" in completed.stderr:
+                answer.append("")
+            return bool(answer)
+
+        if not wait_until(ask, START_SECONDS):
+            raise NotTried(f"the database did not answer within {START_SECONDS} s")
+        return answer[0]
+
+    def note_volumes(self) -> None:
+        """Remember the volumes of the database's container: `down` keeps anonymous ones."""
+        mounts = json.loads(self.inspect(DB, "json .Mounts") or "[]")
+        self.volumes |= {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
+
+
+def check_capstone(
+    folder: str | Path = ".", on_progress: Progress = None, engine: Engine | None = None
+) -> list[CapstoneCheck]:
+    """Build and start a copy of the project in `folder`; return what each check saw.
+
+    Raises CourseError if the folder has no project that Compose can read, or the engine fails.
+
+    Example:
+        check_capstone("scratch/capstone")
+    """
+    engine = engine or connect()
+    results: list[CapstoneCheck] = []
+    with copy_project(Path(folder), engine) as trial:
+        for name, check, hint in CHECKS:
+            if on_progress:
+                on_progress(name)
+            try:
+                results.append(CapstoneCheck(name, True, check(trial), ""))
+            except Fault as fault:
+                results.append(CapstoneCheck(name, False, str(fault), hint))
+            except NotTried as reason:
+                results.append(CapstoneCheck(name, None, f"not tried: {reason}", ""))
+    return results
+
+
+@contextmanager
+def copy_project(folder: Path, engine: Engine) -> Iterator[Trial]:
+    """Yield a trial of a copy of the project, and remove everything that it created.
+
+    The copy has a name of its own, and free ports of 127.0.0.1.
+    """
+    if not folder.is_dir():
+        raise CourseError(f"There is no folder {folder}.", 'Open it with open_app("capstone").')
+    with tempfile.TemporaryDirectory(prefix="course-capstone-") as temporary:
+        copy = Path(temporary) / "project"
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__", ".git"))
+        command = ("compose", "--project-directory", str(copy), "config", "--format", "json")
+        completed = engine.run(*command)
+        if completed.returncode:
+            message = process.error_line(completed).replace(f"{copy}/", "")
+            raise CourseError(
+                f"Compose can't read the project: {message}", "Check it with: docker compose config"
+            )
+        config: dict[str, Any] = json.loads(completed.stdout)
+        if not {WEB, DB} <= set(config["services"]) or "build" not in config["services"][WEB]:
+            raise CourseError(
+                "The project needs the services web, which is built, and db.",
+                "Keep their names in compose.yaml.",
+            )
+        name = f"course-capstone-{uuid.uuid4().hex[:8]}"
+        trial = Trial(engine, name, copy, config)
+        adapt(trial)
+        try:
+            yield trial
+        finally:
+            trial.note_volumes()
+            with suppress(NotTried):
+                trial.compose("down", "--volumes", "--timeout", "1")
+            for volume in trial.volumes:
+                engine.run("volume", "rm", "--force", volume)
+            if trial.images:
+                engine.run("image", "rm", "--force", *trial.images)
+
+
+def adapt(trial: Trial) -> None:
+    """Label all objects, use free local ports and the stand-ins, and delay the database."""
+    config, engine = trial.config, trial.engine
+    config.pop("name", None)
+    for service in config["services"].values():
+        service.pop("container_name", None)
+        service["labels"] = {**service.get("labels", {}), **labels()}
+        for port in service.get("ports", []):
+            port.update(host_ip="127.0.0.1", published="0")
+        if image := service.get("image"):
+            if image in base_image.STAND_INS:
+                base_image.ensure_base_image(engine, image)
+            service["image"] = base_image.image_for(engine, image)
+    for kind in ("networks", "volumes"):
+        for key, settings in config.get(kind, {}).items():
+            settings = {k: v for k, v in (settings or {}).items() if k != "name"}
+            config[kind][key] = {**settings, "labels": labels()}
+    start = f"until [ -e {GO} ]; do sleep 0.2; done; exec docker-entrypoint.sh postgres"
+    config["services"][DB].update(entrypoint=["sh", "-c", start], command=None)
+
+
+# -- the checks, in the order in which they run
+
+
+def build(trial: Trial) -> str:
+    """Build the image twice, the second time after a change of app.py."""
+    settings = trial.config["services"][WEB].pop("build")
+    context = Path(settings.get("context", trial.folder))
+    tag = f"{trial.name}:1"
+    dockerfile = context / settings.get("dockerfile", "Dockerfile")
+    try:
+        build_image(context, tag=tag, dockerfile=dockerfile, engine=trial.engine)
+    except BuildFailed as failure:
+        raise Fault(str(failure).splitlines()[0]) from None
+    trial.images.append(tag)
+    trial.config["services"][WEB]["image"] = tag
+    return "built"
+
+
+def rebuild(trial: Trial) -> str:
+    """Change app.py, build again, and look which steps run again."""
+    need_image(trial)
+    app = trial.folder / "app.py"
+    app.write_text(f"{app.read_text(encoding='utf-8')}\n# {trial.name}\n", encoding="utf-8")
+    tag = f"{trial.name}:2"
+    report = build_image(trial.folder, tag=tag, engine=trial.engine)
+    trial.images.append(tag)
+    again = [
+        step
+        for step in report.steps
+        if not step.cached and re.search(r"\binstall\b", step.instruction)
+    ]
+    if again:
+        raise Fault(f"after a change of app.py, this step ran again: {again[0].instruction[:60]}")
+    return "after a change of app.py, the packages came from the cache"
+
+
+def find_password(trial: Trial) -> str:
+    """Look for an .env file in the layers."""
+    need_image(trial)
+    image = trial.config["services"][WEB]["image"]
+    paths = [
+        change.path
+        for layer in inspect_layers(image, trial.engine).layers
+        for change in layer.files
+        if change.path.rpartition("/")[2] == ".env"
+    ]
+    if paths:
+        raise Fault(f"a layer of the image has the file {paths[0]}")
+    return "no layer has an .env file"
+
+
+def start(trial: Trial) -> str:
+    """Start the project with a slow database, and look whether web runs afterwards."""
+    need_image(trial)
+    with ThreadPoolExecutor(1) as pool:
+        up = pool.submit(trial.compose, "up", "--detach", "--no-build")
+        wait_until(
+            lambda: up.done() or trial.inspect(DB, ".State.Running") == "true", START_SECONDS
+        )
+        is_early = wait_until(
+            lambda: trial.inspect(WEB, ".State.Status") != "created", WAIT_SECONDS
+        )
+        ended = is_early and wait_until(
+            lambda: trial.inspect(WEB, ".State.Status") in ("exited", "restarting"),
+            2 * WAIT_SECONDS,
+        )
+        trial.query("SELECT 1")
+        up.result()
+    is_up = wait_until(lambda: is_serving(trial), 10 if ended else START_SECONDS)
+    if is_up:
+        return "web runs when the database is ready"
+    if ended and trial.inspect(WEB, ".State.Status") == "exited":
+        trial.engine.run("start", trial.container(WEB))
+        wait_until(lambda: is_serving(trial), 20)
+        raise Fault("the web container started before the database was ready, and ended")
+    trial.listening()
+    request_from_inside(trial, "/")
+    raise NotTried("the web container did not answer in time")
+
+
+def find_user(trial: Trial) -> str:
+    """Ask for the user of the app's processes."""
+    need_image(trial)
+    image = trial.config["services"][WEB]["image"]
+    options = [f"--user={user}"] if (user := trial.config["services"][WEB].get("user")) else []
+    command = ("run", "--rm", "--network=none", "--entrypoint=id", *options, image, "-u")
+    user_id = trial.engine.run(*command).stdout.strip()
+    if user_id == "0":
+        raise Fault("the app's processes run as root")
+    return f"the app's processes run as user {user_id}"
+
+
+def find_address(trial: Trial) -> str:
+    """Look at which addresses the app listens on."""
+    for port, only_loopback in trial.listening().items():
+        if only_loopback:
+            raise Fault(f"in its container, the app listens on 127.0.0.1:{port}")
+    return "the app listens on all addresses of its container"
+
+
+def find_port(trial: Trial) -> str:
+    """Compare the published ports with those that the app listens on."""
+    listening = trial.listening()
+    published = [port["target"] for port in trial.config["services"][WEB].get("ports", [])]
+    if not set(published) & set(listening):
+        raise Fault(
+            f"published: port {', '.join(map(str, published)) or 'none'} of the container; "
+            f"the app listens on port {', '.join(map(str, listening))}"
+        )
+    port = next(iter(set(published) & set(listening)))
+    if not listening[port]:
+        host_port = trial.inspect(
+            WEB, f'(index (index .NetworkSettings.Ports "{port}/tcp") 0).HostPort'
+        )
+        try:
+            status = requests.get(f"http://127.0.0.1:{host_port}/", timeout=5).status_code
+        except requests.RequestException as error:
+            raise Fault(f"a request to the published port: {type(error).__name__}") from None
+        if status != 200:
+            raise Fault(f"a request to the published port: status {status}")
+    return f"port {port} is published, and the app listens on it"
+
+
+def find_log(trial: Trial) -> str:
+    """Send a request from inside, and look for it in `docker logs`."""
+    token = uuid.uuid4().hex[:8]
+    request_from_inside(trial, f"/?from={token}")
+
+    def is_logged() -> bool:
+        log = trial.engine.run("logs", trial.container(WEB))
+        return token in log.stdout + log.stderr
+
+    if not wait_until(is_logged, 2):
+        raise Fault("docker logs doesn't show a request that the app answered")
+    return "docker logs shows the requests"
+
+
+def stop(trial: Trial) -> str:
+    """Stop the web container, and look at its exit code."""
+    trial.listening()
+    trial.engine.run("stop", f"--time={STOP_SECONDS}", trial.container(WEB))
+    code = trial.inspect(WEB, ".State.ExitCode")
+    if code == "137":
+        raise Fault(f"docker stop had to kill the web container after {STOP_SECONDS} s")
+    return f"docker stop: exit code {code}"
+
+
+def keep_data(trial: Trial) -> str:
+    """Write into the database, remove the containers, start again, and read."""
+    need_image(trial)
+    trial.query("CREATE TABLE course_check AS SELECT 1")
+    trial.note_volumes()
+    trial.compose("down", "--timeout", "5")
+    trial.compose("up", "--detach", "--no-build", "--no-deps", DB)
+    if trial.query("SELECT count(*) FROM course_check") != "1":
+        raise Fault("after docker compose down and up, the database was empty")
+    return "the data was there after docker compose down and up"
+
+
+def need_image(trial: Trial) -> None:
+    """Raise NotTried if the image could not be built."""
+    if not trial.images:
+        raise NotTried("the image can't be built")
+
+
+def is_serving(trial: Trial) -> bool:
+    """Return whether the app in the web container answers, asked from inside."""
+    if trial.inspect(WEB, ".State.Running") != "true":
+        return False
+    with suppress(NotTried):
+        return bool(request_from_inside(trial, "/"))
+    return False
+
+
+def request_from_inside(trial: Trial, path: str) -> str:
+    """Send a request to the app from its own container; raise NotTried if it isn't answered."""
+    url = f"http://127.0.0.1:{next(iter(trial.listening()))}{path}"
+    fetch = f"import urllib.request as r; print(r.urlopen({url!r}, timeout=10).status)"
+    return trial.run_in(WEB, "python", "-c", fetch)
+
+
+CHECKS: Sequence[tuple[str, Callable[[Trial], str], str]] = (
+    ("the image builds", build, "Read the build's message: it names the line."),
+    (
+        "an edit of app.py doesn't install the packages again",
+        rebuild,
+        "A step runs again if a file that a step above it copied has changed.",
+    ),
+    (
+        "no layer has the password",
+        find_password,
+        "Which files does the build context have, and which of them does the app need?",
+    ),
+    ("web waits for a slow database", start, "“Started” and “ready” are two states of a service."),
+    ("the app doesn't run as root", find_user, "Who runs the container's processes?"),
+    (
+        "the app can be reached from outside its container",
+        find_address,
+        "Each container has a 127.0.0.1 of its own.",
+    ),
+    (
+        "the published port is the app's",
+        find_port,
+        "A published port has two numbers. Which one belongs to the container?",
+    ),
+    ("docker logs shows requests", find_log, "Docker collects what process 1 prints."),
+    ("the app stops by itself", stop, "Which program is process 1, and does it pass SIGTERM on?"),
+    (
+        "the data outlives the containers",
+        keep_data,
+        "Where does this database keep its files, and what is mounted exactly there?",
+    ),
+)
