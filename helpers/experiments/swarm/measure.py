@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -42,6 +43,8 @@ INIT = (
 )
 SERVICE_LABEL = "com.docker.swarm.service.name"
 CLIENT = Path(__file__).with_name("client.py")
+# Without a terminal docker prints these again and again instead of updating them.
+PROGRESS = re.compile(r"overall progress|verify: Waiting|\d+/\d+:")
 COMMAND_SECONDS = 120
 CLIENT_SECONDS = 150
 _locks: dict[str, FileLock] = {}  # of the engines that this process has put into swarm mode
@@ -238,7 +241,8 @@ def _leave(engine: Engine) -> None:
 
 def _run(line: str, engine: Engine) -> None:
     completed = _docker(line, engine)
-    print(completed.stdout.strip() or "done")
+    lines = [text for text in completed.stdout.splitlines() if not PROGRESS.match(text)]
+    print("\n".join(lines).strip() or "done")
     _check(completed.returncode == 0, f"Docker says: {process.error_line(completed)}")
 
 

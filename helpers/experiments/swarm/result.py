@@ -29,7 +29,7 @@ class RollOut:
     def rows(self) -> list[tuple[str, str]]:
         """Return the cells of the table, its head first."""
         return [
-            ("requests during the update", "number"),
+            ("requests from before to after the update", "number"),
             ("sent", str(self.sent)),
             *(
                 (f"answered by version {name}", str(count))
