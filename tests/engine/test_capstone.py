@@ -72,9 +72,10 @@ def test_each_fault_is_named(each_engine: Engine, tmp_path: Path) -> None:
         assert failed(result) == set(left), (left, result)
         assert all(check.passed is False for check in result if check.name in left), result
     after = inventory(each_engine)
-    assert [after[kind] for kind in ("containers", "volumes", "networks")] == [
-        before[kind] for kind in ("containers", "volumes", "networks")
-    ]
+    if each_engine.kind == "user":  # nobody else uses it
+        before["images"] = after["images"]  # the stand-in for PostgreSQL may be new
+        assert after == before
+    assert "course-capstone-" not in str(after)
 
 
 def test_broken_dockerfile_is_named(engine: Engine, tmp_path: Path) -> None:
