@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -52,12 +53,8 @@ class CapstoneCheck(NamedTuple):
     hint: str
 
 
-class Fault(Exception):
-    """What a check saw that should not be so."""
-
-
-class NotTried(Exception):
-    """Why a check can't observe anything."""
+class Fault(str):
+    """What a check returns if it saw something that should not be so."""
 
 
 @dataclass
@@ -72,13 +69,18 @@ class Trial:
     volumes: set[str] = field(default_factory=set)
 
     def compose(self, *args: str) -> None:
-        """Run a Compose command on the copy. Raises NotTried with its message if it fails."""
+        """Run a Compose command on the copy. Raises CourseError with its message if it fails."""
         file = self.folder.parent / "project.json"
         file.write_text(json.dumps(self.config), encoding="utf-8")
         command = ("compose", "-p", self.name, "-f", str(file), *args)
-        completed = self.engine.run(*command, timeout=COMMAND_SECONDS)
+        try:
+            completed = self.engine.run(*command, timeout=COMMAND_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise CourseError(
+                f"docker compose {args[0]} took more than {COMMAND_SECONDS} s."
+            ) from None
         if completed.returncode:
-            raise NotTried(f"docker compose {args[0]}: {process.error_line(completed)}")
+            raise CourseError(f"docker compose {args[0]}: {process.error_line(completed)}")
 
     def container(self, service: str) -> str:
         """Return the id of a service's container, "" if it has none."""
@@ -95,14 +97,14 @@ class Trial:
         ).stdout.strip()
 
     def run_in(self, service: str, *command: str) -> str:
-        """Return what a command in a service's container prints; raise NotTried if it fails."""
+        """Return what a command in a service's container prints; raise CourseError if it fails."""
         completed = self.engine.run("exec", self.container(service), *command, timeout=30)
         if completed.returncode:
             logs = self.engine.run("logs", "--tail=40", self.container(service))
             lines = (logs.stdout + logs.stderr).strip().splitlines()
             errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
             last = (errors or lines or ["nothing"])[-1]
-            raise NotTried(f"the service {service} doesn't run; its log says: {last[:160]}")
+            raise CourseError(f"the service {service} doesn't run; its log says: {last[:160]}")
         return completed.stdout
 
     def listening(self) -> dict[int, bool]:
@@ -122,7 +124,7 @@ class Trial:
 
         wait_until(read, 20)
         if not ports:
-            raise NotTried("no program in the web container listens on a port")
+            raise CourseError("no program in the web container listens on a port")
         return ports
 
     def query(self, sql: str) -> str:
@@ -144,7 +146,7 @@ class Trial:
             return bool(answer)
 
         if not wait_until(ask, START_SECONDS):
-            raise NotTried(f"the database did not answer within {START_SECONDS} s")
+            raise CourseError(f"the database did not answer within {START_SECONDS} s")
         return answer[0]
 
     def note_volumes(self) -> None:
@@ -170,11 +172,12 @@ def check_capstone(
             if on_progress:
                 on_progress(name)
             try:
-                results.append(CapstoneCheck(name, True, check(trial), ""))
-            except Fault as fault:
-                results.append(CapstoneCheck(name, False, str(fault), hint))
-            except NotTried as reason:
-                results.append(CapstoneCheck(name, None, f"not tried: {reason}", ""))
+                seen = check(trial)
+            except CourseError as error:
+                results.append(CapstoneCheck(name, None, f"not tried: {error.message}", ""))
+                continue
+            is_fault = isinstance(seen, Fault)
+            results.append(CapstoneCheck(name, not is_fault, str(seen), hint if is_fault else ""))
     return results
 
 
@@ -209,7 +212,7 @@ def copy_project(folder: Path, engine: Engine) -> Iterator[Trial]:
             yield trial
         finally:
             trial.note_volumes()
-            with suppress(NotTried):
+            with suppress(CourseError):
                 trial.compose("down", "--volumes", "--timeout", "1")
             for volume in trial.volumes:
                 engine.run("volume", "rm", "--force", volume)
@@ -250,7 +253,7 @@ def build(trial: Trial) -> str:
     try:
         build_image(context, tag=tag, dockerfile=dockerfile, engine=trial.engine)
     except BuildFailed as failure:
-        raise Fault(str(failure).splitlines()[0]) from None
+        return Fault(str(failure).splitlines()[0])
     trial.images.append(tag)
     trial.config["services"][WEB]["image"] = tag
     return "built"
@@ -270,7 +273,7 @@ def rebuild(trial: Trial) -> str:
         if not step.cached and re.search(r"\binstall\b", step.instruction)
     ]
     if again:
-        raise Fault(f"after a change of app.py, this step ran again: {again[0].instruction[:60]}")
+        return Fault(f"after a change of app.py, this step ran again: {again[0].instruction[:60]}")
     return "after a change of app.py, the packages came from the cache"
 
 
@@ -285,7 +288,7 @@ def find_password(trial: Trial) -> str:
         if change.path.rpartition("/")[2] == ".env"
     ]
     if paths:
-        raise Fault(f"a layer of the image has the file {paths[0]}")
+        return Fault(f"a layer of the image has the file {paths[0]}")
     return "no layer has an .env file"
 
 
@@ -314,10 +317,10 @@ def start(trial: Trial) -> str:
     if ended and trial.inspect(WEB, ".State.Status") == "exited":
         trial.engine.run("start", trial.container(WEB))
         wait_until(lambda: is_serving(trial), 20)
-        raise Fault("the web container started before the database was ready, and ended")
+        return Fault("the web container started before the database was ready, and ended")
     trial.listening()
     request_from_inside(trial, "/")
-    raise NotTried("the web container did not answer in time")
+    raise CourseError("the web container did not answer in time")
 
 
 def find_user(trial: Trial) -> str:
@@ -328,7 +331,7 @@ def find_user(trial: Trial) -> str:
     command = ("run", "--rm", "--network=none", "--entrypoint=id", *options, image, "-u")
     user_id = trial.engine.run(*command).stdout.strip()
     if user_id == "0":
-        raise Fault("the app's processes run as root")
+        return Fault("the app's processes run as root")
     return f"the app's processes run as user {user_id}"
 
 
@@ -336,7 +339,7 @@ def find_address(trial: Trial) -> str:
     """Look at which addresses the app listens on."""
     for port, only_loopback in trial.listening().items():
         if only_loopback:
-            raise Fault(f"in its container, the app listens on 127.0.0.1:{port}")
+            return Fault(f"in its container, the app listens on 127.0.0.1:{port}")
     return "the app listens on all addresses of its container"
 
 
@@ -345,7 +348,7 @@ def find_port(trial: Trial) -> str:
     listening = trial.listening()
     published = [port["target"] for port in trial.config["services"][WEB].get("ports", [])]
     if not set(published) & set(listening):
-        raise Fault(
+        return Fault(
             f"published: port {', '.join(map(str, published)) or 'none'} of the container; "
             f"the app listens on port {', '.join(map(str, listening))}"
         )
@@ -357,9 +360,9 @@ def find_port(trial: Trial) -> str:
         try:
             status = requests.get(f"http://127.0.0.1:{host_port}/", timeout=5).status_code
         except requests.RequestException as error:
-            raise Fault(f"a request to the published port: {type(error).__name__}") from None
+            return Fault(f"a request to the published port: {type(error).__name__}")
         if status != 200:
-            raise Fault(f"a request to the published port: status {status}")
+            return Fault(f"a request to the published port: status {status}")
     return f"port {port} is published, and the app listens on it"
 
 
@@ -373,7 +376,7 @@ def find_log(trial: Trial) -> str:
         return token in log.stdout + log.stderr
 
     if not wait_until(is_logged, 2):
-        raise Fault("docker logs doesn't show a request that the app answered")
+        return Fault("docker logs doesn't show a request that the app answered")
     return "docker logs shows the requests"
 
 
@@ -383,7 +386,7 @@ def stop(trial: Trial) -> str:
     trial.engine.run("stop", f"--time={STOP_SECONDS}", trial.container(WEB))
     code = trial.inspect(WEB, ".State.ExitCode")
     if code == "137":
-        raise Fault(f"docker stop had to kill the web container after {STOP_SECONDS} s")
+        return Fault(f"docker stop had to kill the web container after {STOP_SECONDS} s")
     return f"docker stop: exit code {code}"
 
 
@@ -395,27 +398,27 @@ def keep_data(trial: Trial) -> str:
     trial.compose("down", "--timeout", "5")
     trial.compose("up", "--detach", "--no-build", "--no-deps", DB)
     if trial.query("SELECT count(*) FROM course_check") != "1":
-        raise Fault("after docker compose down and up, the database was empty")
+        return Fault("after docker compose down and up, the database was empty")
     return "the data was there after docker compose down and up"
 
 
 def need_image(trial: Trial) -> None:
-    """Raise NotTried if the image could not be built."""
+    """Raise CourseError if the image could not be built."""
     if not trial.images:
-        raise NotTried("the image can't be built")
+        raise CourseError("the image can't be built")
 
 
 def is_serving(trial: Trial) -> bool:
     """Return whether the app in the web container answers, asked from inside."""
     if trial.inspect(WEB, ".State.Running") != "true":
         return False
-    with suppress(NotTried):
+    with suppress(CourseError):
         return bool(request_from_inside(trial, "/"))
     return False
 
 
 def request_from_inside(trial: Trial, path: str) -> str:
-    """Send a request to the app from its own container; raise NotTried if it isn't answered."""
+    """Send a request to the app from its own container; raise CourseError if it isn't answered."""
     url = f"http://127.0.0.1:{next(iter(trial.listening()))}{path}"
     fetch = f"import urllib.request as r; print(r.urlopen({url!r}, timeout=10).status)"
     return trial.run_in(WEB, "python", "-c", fetch)
