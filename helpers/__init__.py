@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from helpers.experiments.composition.measure import show_project as show_project
     from helpers.experiments.compose_stopping.measure import compare_stops as compare_stops
     from helpers.experiments.compose_rebuilding.measure import compare_rebuilds as compare_rebuilds
+
     # 08 Shipping
     from helpers.notebook.functions import check_capstone as check_capstone
     from helpers.experiments.swarm.measure import start_swarm as start_swarm
