@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from helpers.notebook.http import fetch as fetch
 
     # 00 Start here
+    from helpers.exercises.progress import show_exercises as show_exercises
     from helpers.notebook.functions import doctor as doctor
 
     # 01 Containers and virtual machines
@@ -107,11 +108,13 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
-    """Register the `%docker` magic and how each result is drawn, for `%reload_ext helpers`."""
+    """Register `%docker`, `%%grade` and how each result is drawn, for `%reload_ext helpers`."""
     from helpers import magic
     from helpers.experiments import views
+    from helpers.notebook import grade_magic
     from helpers.notebook.files import remember_start
 
     remember_start()
     magic.load(ipython)
+    grade_magic.load(ipython)
     views.register(ipython)

@@ -106,6 +106,10 @@ class Mistake(CourseError):
         """Return the hint for this try; `earlier` names the mistakes of the tries before."""
         return " ".join(self.hints[: 1 + list(earlier).count(self.name)])
 
+    def hints_after(self, earlier: Sequence[str]) -> tuple[str, ...]:
+        """Return the hints that `hint_for` keeps for later tries."""
+        return self.hints[1 + list(earlier).count(self.name) :]
+
 
 class DockerCommandFailed(CourseError):
     """A docker command exited with `docker_code`, which is not 0."""

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+DELIVERED = ".delivered.json"  # in a work folder: which files the student got
 
 
 def cache_dir() -> Path:

@@ -23,6 +23,7 @@ VERBS = {
     "rehearse": "run chapters as a class would see them",
     "engine": "keep the private engine running while you work",
     "grade": "grade an exercise from a file",
+    "progress": "show how far you are in the exercises",
 }
 
 

@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from helpers.errors import CourseError, ExitCode
-from helpers.exercises import grade, task
+from helpers.exercises import task
+from helpers.exercises.progress import grade_and_record
 
 EXIT_CODES = {True: ExitCode.SUCCESS, False: ExitCode.FAILED, None: ExitCode.CANNOT_RUN}
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Grade the file and print the verdict."""
     submission = read_submission(args.file, task(args.task_id).kind)
-    verdict = grade(args.task_id, submission, on_progress=show_progress)
+    verdict = grade_and_record(args.task_id, submission, on_progress=show_progress)
     print(json.dumps(asdict(verdict), indent=2) if args.json else verdict.text())
     return EXIT_CODES[verdict.passed]
 

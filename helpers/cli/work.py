@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from helpers.errors import CourseError
-from helpers.paths import CHECKOUT
+from helpers.paths import CHECKOUT, DELIVERED
 
 SOURCE = CHECKOUT / "notebooks"
 WORK = CHECKOUT / "work"
@@ -42,7 +42,7 @@ def chapter_path(prefix: str) -> Path:
 def lay_out(source: Path = SOURCE, work: Path = WORK, reset: str | None = None) -> list[str]:
     """Update `work/notebooks`; return a line for each changed file that has a newer version."""
     work.mkdir(exist_ok=True)
-    record_file = work / ".delivered.json"
+    record_file = work / DELIVERED
     delivered: dict[str, str] = {}
     if record_file.is_file():
         delivered = json.loads(record_file.read_text())

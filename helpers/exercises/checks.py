@@ -114,7 +114,8 @@ def run_check(
     try:
         return Check(each.title, True, each.run(trial))
     except Mistake as mistake:
-        return Check(each.title, False, mistake.seen, mistake.hint_for(earlier), mistake.name)
+        hint, more = mistake.hint_for(earlier), mistake.hints_after(earlier)
+        return Check(each.title, False, mistake.seen, hint, mistake.name, more)
     except Exception as error:
         return Check(each.title, None, describe_trouble(error))
 

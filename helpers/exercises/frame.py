@@ -33,7 +33,7 @@ class Check:
     """One check: passed, failed, or None if it was not tried or could not be done.
 
     `seen` is what was observed, `hint` what to think about. `mistake` is a short name for what is
-    wrong, the same in every try, such as "listens-on-loopback".
+    wrong, the same in every try, such as "listens-on-loopback". `more` are the hints of later tries.
     """
 
     name: str
@@ -41,12 +41,13 @@ class Check:
     seen: str = ""
     hint: str = ""
     mistake: str = ""
+    more: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Return a sign, the result and the name on one line, and what was seen and the hint."""
         result = {True: "✓ right", False: "✗ not right", None: "– not checked"}[self.passed]
         line = f"{result}: {self.name}"
-        if not self.seen:
+        if self.passed or not self.seen:  # what is seen of a right one varies: ids, ports
             return line + (f" ({self.hint})" if self.hint else "")
         hints = [f"hint: {self.hint}"] if self.hint else []
         return "\n      ".join([line, *"\n".join([self.seen, *hints]).splitlines()])

@@ -1,0 +1,50 @@
+"""`%%grade TASK_ID`: grade the text of a cell, without a widget."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
+
+from helpers.errors import CourseError
+from helpers.exercises import task
+from helpers.exercises.progress import grade_and_record
+from helpers.notebook.course_function import friendly_errors
+from helpers.notebook.progress_bar import show_progress
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+@magics_class
+class GradeMagic(Magics):
+    """The magic that grades a cell."""
+
+    @no_var_expand
+    @cell_magic
+    def grade(self, line: str, cell: str) -> None:
+        """Grade the lines below as the answer to a task: `%%grade 05-publish-port`.
+
+        The answer to a prediction is written as JSON.
+        """
+        task_id = line.strip()
+        answer = read_json(cell) if task(task_id).kind == "prediction" else cell
+        with friendly_errors("the check"), show_progress() as update:
+            verdict = grade_and_record(task_id, answer, update)
+        print(verdict.text())
+
+
+def read_json(cell: str) -> object:
+    """Return the JSON in a cell. Raises CourseError."""
+    try:
+        return json.loads(cell)
+    except ValueError as error:
+        raise CourseError(
+            f"This is not valid JSON: {error}.", 'Write it as {"group": {"question": "answer"}}.'
+        ) from None
+
+
+def load(ipython: InteractiveShell) -> None:
+    """Register `%%grade` with this IPython."""
+    ipython.register_magics(GradeMagic)
