@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import ipywidgets
 import pytest
 
 from helpers.build.result import BuildReport, BuildStep
@@ -316,33 +315,15 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" not in capsys.readouterr().err
 
 
-def parts(widget: ipywidgets.Widget) -> list[ipywidgets.Widget]:
-    return [widget, *(p for child in getattr(widget, "children", ()) for p in parts(child))]
-
-
-def by_class(widget: ipywidgets.Widget, name: str) -> ipywidgets.Widget:
-    (part,) = (p for p in parts(widget) if name in getattr(p, "_dom_classes", ()))
-    return part
-
-
 @pytest.mark.usefixtures("engine_says")
-def test_widget_collects_answers_and_grades() -> None:
+def test_widget_grades_a_prediction() -> None:
+    answer = right()
+    answer[COPY_FIRST]["WORKDIR /app"] = "rebuilt"
     widget = exercise(TASK_ID)
-    toggles = [p for p in parts(widget) if isinstance(p, ipywidgets.ToggleButtons)]
-    assert len(toggles) == 7 and all(t.value is None for t in toggles)
-    for toggle, word in zip(
-        toggles, (w for o in right().values() for w in o.values()), strict=True
-    ):
-        toggle.value = word
-    toggles[0].value = "rebuilt"
-    feedback = by_class(widget, "course-feedback").children[0]
-    assert "right" not in feedback.value
-    by_class(widget, "course-check").click()
+    widget.check(answer)
     widget.wait(20)
-    assert "6 of 7 right" in feedback.value
-    assert "✗ not right: copy first: WORKDIR /app" in feedback.value
-    assert not by_class(widget, "course-check").disabled
-    assert by_class(widget, "course-predict")
+    assert widget.status == "6 of 7 right" and not widget.is_checking
+    assert [check["passed"] for check in widget.verdict["checks"]] == [False] + [True] * 6
 
 
 def test_widget_survives_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,8 +332,6 @@ def test_widget_survives_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(predict_cache, "compare_orders", build)
     widget = exercise(TASK_ID)
-    next(p for p in parts(widget) if isinstance(p, ipywidgets.ToggleButtons)).value = "cached"
-    by_class(widget, "course-check").click()
+    widget.check(right())
     widget.wait(20)
-    value = by_class(widget, "course-feedback").children[0].value
-    assert "not your mistake" in value and "Traceback" not in value
+    assert widget.verdict["passed"] is None and "not your mistake" in widget.status
