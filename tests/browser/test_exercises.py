@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,7 @@ def choose_theme(page: Page, theme: str) -> None:
         page.locator(".lm-Menu-itemLabel").get_by_text(label, exact=True).first.click()
     light = "true" if theme == "light" else "false"
     expect(page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
 
 
 def test_keys_stay_in_the_exercise(notebook: Page) -> None:
@@ -204,8 +206,8 @@ def test_last_answer_survives_restart(notebook: Page) -> None:
     answer_by_mouse(notebook, exercise, "docker run -d -p 5005:5005 my-flask-app")
     expect_verdict(exercise, "course-wrong")
     notebook.get_by_role("menuitem", name="Kernel", exact=True).click()
-    notebook.get_by_role("menuitem", name="Restart Kernel…", exact=True).click()
-    notebook.get_by_role("button", name="Confirm Kernel Restart").click()
+    notebook.locator(".lm-Menu-itemLabel").get_by_text(re.compile("^Restart Kernel")).first.click()
+    notebook.locator(".jp-Dialog .jp-mod-accept").click()
     notebook.wait_for_timeout(2000)
     run_all(notebook)
     line = widget(notebook, CASES[2]).locator(".cm-line").first

@@ -197,9 +197,10 @@ function render({ model, el }) {
     changed();
     model.set("verdict", null);
     model.set("comparison", []);
-    model.save_changes();
+    model.set("status", "Back at the start.");
     hasChanged = false;
-    status.textContent = "Back at the start.";
+    model.save_changes();
+    update();
   });
   const solutionButton = button("Show solution", "course-solution", () =>
     model.send({ kind: "solution", answer: input.get() }));
