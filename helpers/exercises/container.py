@@ -163,15 +163,15 @@ class Launch:
         return self._as_typed(" ".join(text.split()))[:300]
 
 
-def explain_start(said: str) -> CourseError:
+def explain_start(message: str) -> CourseError:
     """Return why Docker could not start a container, from what it printed.
 
     This is a Mistake unless the engine or the machine has the problem.
     """
-    seen = f"Docker says: {said}"
-    if MACHINE_TROUBLE.search(said):
+    seen = f"Docker says: {message}"
+    if MACHINE_TROUBLE.search(message):
         return CourseError(seen, "Run: python3 -m helpers doctor")
-    match = re.search(r'exec: "(.*?)": .*(not found|no such file)', said)
+    match = re.search(r'exec: "(.*?)": .*(not found|no such file)', message)
     if match and match[1].startswith("-"):
         return Mistake(
             "option-after-image",

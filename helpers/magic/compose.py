@@ -83,8 +83,8 @@ def prepare(plan: Plan, engine: Engine, env: Mapping[str, str], folder: Path) ->
 def _containers(project: str, engine: Engine, state: str) -> dict[str, str]:
     """Return the project's containers in a state, such as "running": the names by their ids."""
     filters = {"label": f"{PROJECT_LABEL}={project}", "status": state}
-    found = engine.client.api.containers(all=True, filters=filters)
-    return {each["Id"]: each["Names"][0].lstrip("/") for each in found}
+    containers = engine.client.api.containers(all=True, filters=filters)
+    return {each["Id"]: each["Names"][0].lstrip("/") for each in containers}
 
 
 def _print_logs_of_failed(project: str, engine: Engine) -> None:

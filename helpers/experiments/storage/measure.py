@@ -161,8 +161,8 @@ class _Attempt:
         if self.new_container_has_note(*self.options):
             return KEPT
         if self.anonymous and self.volume_exists(self.anonymous):
-            found = self.new_container_has_note("-v", f"{self.anonymous}:{DATA}")
-            return LEFT_BEHIND if found else LOST
+            has_note = self.new_container_has_note("-v", f"{self.anonymous}:{DATA}")
+            return LEFT_BEHIND if has_note else LOST
         return LOST
 
     def outcome_without_volume(self) -> str:
