@@ -24,10 +24,9 @@ import requests
 
 from helpers import process
 from helpers.build.run import build_image
-from helpers.engine import base_image
+from helpers.compose.adapt import adapt_project
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
-from helpers.engine.labels import labels
 from helpers.errors import BuildFailed, CourseError
 from helpers.experiments.layers.measure import inspect_layers
 from helpers.process import wait_until
@@ -222,21 +221,17 @@ def copy_project(folder: Path, engine: Engine) -> Iterator[Trial]:
 
 def adapt(trial: Trial) -> None:
     """Label all objects, use free local ports and the stand-ins, and delay the database."""
-    config, engine = trial.config, trial.engine
+    config = trial.config
     config.pop("name", None)
     for service in config["services"].values():
         service.pop("container_name", None)
-        service["labels"] = {**service.get("labels", {}), **labels()}
         for port in service.get("ports", []):
             port.update(host_ip="127.0.0.1", published="0")
-        if image := service.get("image"):
-            if image in base_image.STAND_INS:
-                base_image.ensure_base_image(engine, image)
-            service["image"] = base_image.image_for(engine, image)
     for kind in ("networks", "volumes"):
-        for key, settings in config.get(kind, {}).items():
-            settings = {k: v for k, v in (settings or {}).items() if k != "name"}
-            config[kind][key] = {**settings, "labels": labels()}
+        for settings in config.get(kind, {}).values():
+            if settings and not settings.get("external"):
+                settings.pop("name", None)  # Compose derives it from the project's
+    adapt_project(config, trial.engine)
     start = f"until [ -e {GO} ]; do sleep 0.2; done; exec docker-entrypoint.sh postgres"
     config["services"][DB].update(entrypoint=["sh", "-c", start], command=None)
 
