@@ -12,6 +12,7 @@ from helpers.exercises import (
     order_for_cache,
     predict_cache,
     publish_port,
+    repair_compose,
     repair_dockerfile,
     shared_or_own,
 )
@@ -33,6 +34,7 @@ EXERCISES: dict[str, Exercise | HandsOn] = {
         order_for_cache.EXERCISE,
         publish_port.EXERCISE,
         keep_the_data.EXERCISE,
+        repair_compose.EXERCISE,
     )
 }
 

@@ -79,7 +79,9 @@ class Sandbox:
         return [f"--label={key}={value}" for key, value in self.labels.items()]
 
     # -- building -------------------------------------------------------------------------
-    def build(self, dockerfile: str, *, folder: Path | None = None) -> BuildReport:
+    def build(
+        self, dockerfile: str, *, folder: Path | None = None, options: Sequence[str] = ()
+    ) -> BuildReport:
         """Build a folder (default: the sandbox's) with this Dockerfile.
 
         Raises Mistake if the build fails because of the Dockerfile, CourseError if because of the
@@ -92,7 +94,8 @@ class Sandbox:
         folder = folder or self.folder
         file = self.folder.parent / "Dockerfile"  # not in the context, as .dockerignore may have it
         file.write_text(dockerfile, encoding="utf-8")
-        options = [f"--label={TRY_LABEL}={self.id}", *self._python_contexts(dockerfile)]
+        own = [f"--label={TRY_LABEL}={self.id}", *self._python_contexts(dockerfile)]
+        options = [*options, *own]
         if parent := self._build_parent():
             options.append(f"--cgroup-parent={parent}")
         child: list[subprocess.Popen[str]] = []
@@ -219,7 +222,7 @@ class Sandbox:
 
     def kill_containers(self) -> None:
         """Kill the containers of this try."""
-        if ids := self._ids("ps", "--quiet"):
+        if ids := self.list_ids("ps", "--quiet"):
             self.engine.run("kill", *ids)
 
     # -- the end --------------------------------------------------------------------------
@@ -227,16 +230,17 @@ class Sandbox:
         """Stop what is running, and remove everything that has the label of this try."""
         for launch in self._launches:
             launch.stop()
-        if ids := self._ids("ps", "--all", "--quiet"):
+        if ids := self.list_ids("ps", "--all", "--quiet"):
             self.engine.run("rm", "--force", "--volumes", *ids)
         for kind in ("volume", "network"):
-            if ids := self._ids(kind, "ls", "--quiet"):
+            if ids := self.list_ids(kind, "ls", "--quiet"):
                 self.engine.run(kind, "rm", *ids)
-        if ids := self._ids("image", "ls", "--all", "--quiet", "--no-trunc"):
+        if ids := self.list_ids("image", "ls", "--all", "--quiet", "--no-trunc"):
             self.engine.run("image", "rm", "--force", *dict.fromkeys(ids))
         self._remove_root_files()
 
-    def _ids(self, *listing: str) -> list[str]:
+    def list_ids(self, *listing: str) -> list[str]:
+        """Return the ids that a listing, such as `ps --quiet`, has of this try."""
         return self.engine.run(*listing, f"--filter=label={TRY_LABEL}={self.id}").stdout.split()
 
     def _remove_root_files(self) -> None:
