@@ -21,11 +21,16 @@ function mark(passed) {
     make("span", { "aria-hidden": "true" }, sign), ` ${word}`);
 }
 
+/** Return text with `commands` as code. */
+function prose(text) {
+  return text.split("`").map((part, number) => (number % 2 ? make("code", {}, part) : part));
+}
+
 /** Show what was observed, then the hint. */
 function reasons({ seen, hint }) {
   const box = make("div", { class: "course-reasons" });
   if (seen) box.append(make("div", { class: "course-seen" }, seen));
-  if (hint) box.append(make("div", { class: "course-hint" }, hint));
+  if (hint) box.append(make("div", { class: "course-hint" }, ...prose(hint)));
   return box;
 }
 
@@ -133,7 +138,7 @@ function drawChecks(verdict, hintsShown) {
     const extra = first.more.slice(0, hintsShown);
     box.append(make("div", { class: "course-first course-wrong" },
       make("div", { class: "course-name" }, mark(false), " ", first.name), reasons(first),
-      ...extra.map((hint) => make("div", { class: "course-hint" }, hint))));
+      ...extra.map((hint) => make("div", { class: "course-hint" }, ...prose(hint)))));
   }
   const list = make("ul", { class: "course-checks", "aria-label": "All checks" });
   for (const check of verdict.checks) {
