@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from helpers.compose.copy import ProjectCopy, copy_project
@@ -27,12 +27,13 @@ FLAG_SETS = ((), (BUILD,), (FORCE,), (NO_DEPS,), (BUILD, FORCE, NO_DEPS))
 def compare_rebuilds(
     service: str = "web",
     code: str = "app.py",
+    flag_sets: Sequence[tuple[str, ...]] = FLAG_SETS,
     on_progress: Callable[[str], None] | None = None,
     engine: Engine | None = None,
 ) -> RebuildComparison:
     """Run `docker compose up -d` for one service with no flag, each flag, and all three.
 
-    Each is tried on a copy of the current folder's project, after no change, after a new line in
+    `flag_sets` names other combinations. Each is tried on a copy of the current folder's project, after no change, after a new line in
     the file `code`, and after a new environment variable for the service and for all that it
     depends on. Image and container ids before and after say what was replaced. Raises CourseError
     if the project doesn't start, or has no such service or file.
@@ -51,7 +52,7 @@ def compare_rebuilds(
         copy.run("up", "-d", "--build")
         attempts = []
         numbers = itertools.count()
-        for flags, change in itertools.product(FLAG_SETS, CHANGES):
+        for flags, change in itertools.product(flag_sets, CHANGES):
             progress(f"up -d {' '.join(flags)} {service}: {change}")
             _change(copy, change, next(numbers), service, code)
             before = copy.objects()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (("stop",), ("down",), ("down", "-v"))
 START_SECONDS = 60
+LOG_SECONDS = 3  # services may print nothing
 
 
 def compare_stops(
@@ -61,14 +62,20 @@ def _press_ctrl_c(copy: ProjectCopy) -> None:
             start_new_session=True,
         )
 
-        def prints_logs() -> bool:
-            # Compose listens for Ctrl-C once it prints the logs, not yet at "Attaching".
+        def has_logs() -> bool:
             output.seek(0)
-            return b" | " in output.read() and copy.objects().running == services
+            return b" | " in output.read()
+
+        def has_ended() -> bool:
+            return child.poll() is not None
 
         try:
-            started = wait_until(lambda: prints_logs() or child.poll() is not None, START_SECONDS)
-            if not started or child.poll() is not None:
+            started = wait_until(
+                lambda: has_ended() or copy.objects().running == services, START_SECONDS
+            )
+            # Compose listens for Ctrl-C once it prints the logs, not yet at "Attaching".
+            wait_until(lambda: has_ended() or has_logs(), LOG_SECONDS)
+            if not started or has_ended():
                 raise CourseError(
                     "docker compose up did not start all services.",
                     "Repair the project: docker compose up -d --wait must succeed.",
