@@ -71,6 +71,10 @@ def _no_image(match: re.Match[str], engine: Engine) -> str:
 
 
 ADVICE: dict[str | re.Pattern[str], Callable[[re.Match[str], Engine], str]] = {
+    r"[Nn]o space left on device": lambda *_: (
+        "The disk is full. Free some space, then run this again: `docker system df` shows what the "
+        "engine uses, `python3 -m helpers clean` removes what the course made."
+    ),
     PORT: _port_taken,
     r'The container name "/(\S+)" is already in use': lambda match, _: (
         f"Remove the container {match[1]} (docker rm -f {match[1]}), or choose another --name."

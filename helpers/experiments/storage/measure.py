@@ -29,7 +29,7 @@ from helpers.experiments.storage.result import (
     Storage,
     StorageComparison,
 )
-from helpers.process import error_line
+from helpers.magic.next_step import next_step
 
 if TYPE_CHECKING:
     from helpers.engine.engine import Engine
@@ -187,16 +187,12 @@ class _Attempt:
         completed = self.engine.run(*args)
         if completed.returncode == 0:
             return completed.stdout.strip()
-        reason = error_line(completed)
-        if "no space left on device" in completed.stderr.lower():
-            raise CourseError(
-                "The engine's disk is full (no space left on device).",
-                "Free some space (`docker system df` shows what uses it, `python3 -m helpers clean` "
-                "removes what the course made), then run this again.",
-            )
+        # The first line is the reason; docker run adds a line about --help.
+        reason = completed.stderr.strip().partition("\n")[0]
         raise CourseError(
             f"docker {args[0]} failed: {reason}",
-            "Compare the options with the examples in this chapter, then run this again.",
+            next_step(completed.stderr, self.engine)
+            or "Compare the options with the examples in this chapter, then run this again.",
         )
 
 

@@ -1,5 +1,3 @@
-"""Counts the visits to one page and keeps the count in a file."""
-
 from pathlib import Path
 
 from flask import Flask
@@ -11,7 +9,6 @@ app = Flask(__name__)
 @app.get("/")
 def visit() -> dict[str, int]:
     COUNT.parent.mkdir(exist_ok=True)
-    before = COUNT.read_text() if COUNT.exists() else ""
-    count = int(before or 0) + 1
+    count = int(COUNT.read_text() or 0) + 1 if COUNT.exists() else 1
     COUNT.write_text(f"{count}\n")
     return {"count": count}
