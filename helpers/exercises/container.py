@@ -23,6 +23,9 @@ MACHINE_TROUBLE = re.compile(
 )
 PORT_TRIES = 5
 LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp, proc(5)
+DOCKER_DNS = (
+    "0B00007F"  # 127.0.0.11: Docker's own name server, on networks other than the default one
+)
 LOOPBACK = ("0100007F", "00000000000000000000000001000000")
 
 
@@ -74,6 +77,8 @@ class Container:
         for fields in map(str.split, completed.stdout.splitlines()):
             if len(fields) > 3 and fields[3] == LISTEN:
                 address, _, port = fields[1].partition(":")
+                if address == DOCKER_DNS:
+                    continue
                 only_loopback = address in LOOPBACK and ports.get(int(port, 16), True)
                 ports[int(port, 16)] = only_loopback
         return ports
