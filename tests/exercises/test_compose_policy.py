@@ -34,8 +34,8 @@ WEB = "services: {web: {image: a, %s}}\n"
         WEB % "extends: {file: /etc/x.yaml, service: a}",
         "include: [/etc/x.yaml]\n",
         WEB % "secrets: [s]" + "secrets: {s: {file: /etc/passwd}}\n",
-        WEB % "volumes: ['v:/s']"
-        + "volumes: {v: {driver_opts: {type: none, o: bind, device: /etc}}}\n",
+        WEB % "volumes: ['data:/s']"
+        + "volumes: {data: {driver_opts: {type: none, o: bind, device: /etc}}}\n",
     ],
 )
 def test_is_refused(engine: Engine, tmp_path: Path, text: str) -> None:
