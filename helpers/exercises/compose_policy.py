@@ -140,9 +140,19 @@ def resolve(text: str, folder: Path, engine: Engine) -> tuple[dict[str, Any], li
     warnings = re.findall(r'level=warning msg="((?:[^"\\]|\\.)*)"', completed.stderr)
     if completed.returncode:
         raise _explain_unreadable(completed, folder)
+    if not _can_parse(text):  # then nobody has looked for files that it reads
+        raise refuse("a form of YAML that the course can't check.")
     config: dict[str, Any] = json.loads(completed.stdout)
     check_model(config, folder)
     return config, [warning.replace(f"{folder}/", "").replace('\\"', '"') for warning in warnings]
+
+
+def _can_parse(text: str) -> bool:
+    try:
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return False
+    return True
 
 
 def _run_config(folder: Path, engine: Engine) -> subprocess.CompletedProcess[str]:

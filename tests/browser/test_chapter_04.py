@@ -36,7 +36,7 @@ def test_run_all_succeeds(chapter: Page) -> None:
 
 
 def test_wrong_prediction_gets_measured_answer(chapter: Page, artifacts: Path) -> None:
-    exercise = chapter.locator(".course-exercise")
+    exercise = chapter.locator(".jp-CodeCell", has_text="04-predict").locator(".course-exercise")
     exercise.scroll_into_view_if_needed()
     rows = exercise.get_by_role("radiogroup")
     assert rows.count() == 7
@@ -53,7 +53,7 @@ def test_wrong_prediction_gets_measured_answer(chapter: Page, artifacts: Path) -
 
 
 def test_right_prediction_passes(chapter: Page, artifacts: Path) -> None:
-    exercise = chapter.locator(".course-exercise")
+    exercise = chapter.locator(".jp-CodeCell", has_text="04-predict").locator(".course-exercise")
     rebuilt = {"copy first": ("COPY . .", "RUN pip install"), "requirements first": ("COPY . .",)}
     for order, steps in rebuilt.items():
         for step in steps:
