@@ -7,7 +7,7 @@ from flask import Flask
 
 
 def connect() -> psycopg.Connection:
-    return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, connect_timeout=3)
+    return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, connect_timeout=10)
 
 
 try:
