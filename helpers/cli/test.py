@@ -20,7 +20,7 @@ from helpers.setup import packages
 from helpers.setup.console import say, step
 
 CELL_SECONDS = 300
-USUAL_MINUTES = "10 to 20"
+USUAL_MINUTES = "30 to 40"
 IN_TWO_PROCESSES = ("-p", "tests.parallel", "-n", "2", "tests", "notebooks")
 
 
