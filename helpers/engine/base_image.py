@@ -91,12 +91,11 @@ def image_for(engine: Engine, image: str, say: Say = lambda text: None) -> str:
     if image not in STAND_INS:
         return image
     with suppress(OSError):
-        kind = find_kind(engine, image)
-        if kind == "missing" and tarball_path().is_file():
+        if find_kind(engine, image) == "missing" and tarball_path().is_file():
             _make_stand_in(engine, image, say)
-            kind = "stand-in"
-        if engine.kind == "user" and kind == "stand-in":
-            return STAND_INS[image]
+        names = (image, STAND_INS[image])  # the private engine's stand-in has both names
+        present = [name for name in names if probe.inspect_image(engine.host, name)]
+        return present[0] if present else image
     return image
 
 
@@ -106,13 +105,19 @@ def _make_stand_in(engine: Engine, image: str, say: Say) -> None:
         if not tarball_path().is_file():
             say(f"{REAL} could not be pulled: building a stand-in from Debian packages")
         ensure_tarball()
-        load_tarball(engine)
     else:
         ensure_base_image(engine, REAL, say)
-        say(f"building a stand-in for {image} from Debian packages")
-        build_postgres(engine)
-    if engine.kind == "private":
-        engine.run("tag", STAND_INS[image], image)
+    lock = tarball_path().with_name(f"{image.partition(':')[0]}.lock")
+    with FileLock(lock):  # the containerd store refuses a second build of one name at a time
+        if find_kind(engine, image) != "missing":
+            return
+        if image == REAL:
+            load_tarball(engine)
+        else:
+            say(f"building a stand-in for {image} from Debian packages")
+            build_postgres(engine)
+        if engine.kind == "private":
+            engine.run("tag", STAND_INS[image], image)
 
 
 def tarball_path() -> Path:

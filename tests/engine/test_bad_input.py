@@ -210,7 +210,6 @@ def test_engine_stops_during_a_build(
             "compare_kernels",
             "measure_ladder",
             "measure_density",
-            "mount_with_privileges",
             "build_small_server",
         ):
             message = cell.fails(f"from helpers import {call}\n{call}()")

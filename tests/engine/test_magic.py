@@ -111,6 +111,31 @@ def test_fails_expects_a_failure(cell, name, capsys):
     assert "not-reached" not in capsys.readouterr().out
 
 
+def test_df_counts_again_if_something_was_removed(engine, cell, name, tmp_path, capsys):
+    """The containerd store's count fails in one of eight times during builds and removals."""
+    ended = threading.Event()
+
+    def build_and_remove() -> None:
+        for number in range(100):
+            if ended.is_set():
+                break
+            (tmp_path / "Dockerfile").write_text(
+                f"FROM {image_for(engine, BASE)}\nRUN : {number}\n"
+            )
+            engine.run("build", "-q", "-t", f"{name}:{number}", str(tmp_path))
+            engine.run("rmi", "-f", f"{name}:{number}")
+
+    builder = threading.Thread(target=build_and_remove)
+    builder.start()
+    try:
+        for _ in range(10):
+            cell("%docker system df")
+            assert "Build Cache" in capsys.readouterr().out
+    finally:
+        ended.set()
+        builder.join()
+
+
 def test_until_stops_command_and_container(engine, cell, name, capsys):
     started = time.monotonic()
     cell(

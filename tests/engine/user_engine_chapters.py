@@ -13,6 +13,7 @@ from helpers.engine.base_image import REAL, STAND_INS, ensure_base_image
 from helpers.engine.cleanup import clean
 from helpers.paths import CHECKOUT
 from tests.conftest import as_user_engine, import_foreign_image, second_engine, short_folder
+from tests.engine.test_capstone import REPAIRS, check_cases
 from tests.inventory import inventory, make_set
 
 NBVAL = (
@@ -31,6 +32,7 @@ def main(chapters: list[str]) -> int:
         ready = ensure_base_image(engine)
         command = [sys.executable, *NBVAL, *chapters]
         code = subprocess.run(command, cwd=CHECKOUT, env=engine.env, check=False).returncode
+        check_cases(engine, folder / "capstone", ((), tuple(REPAIRS)), at_a_time=1)
         after = inventory(engine)
         for kind in ("containers", "volumes", "networks"):
             assert after[kind] == before[kind], kind

@@ -14,6 +14,15 @@ USER = Engine("unix:///nowhere", "user", "28")
 PRIVATE = Engine("unix:///nowhere", "private", "28")
 
 
+def have(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let the engine have these images and no others."""
+    monkeypatch.setattr(
+        base_image.probe,
+        "inspect_image",
+        lambda host, name: {"Config": {}} if name in names else None,
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "images"),
     [
@@ -26,21 +35,22 @@ PRIVATE = Engine("unix:///nowhere", "private", "28")
 def test_contexts_for_stand_ins_in_use(
     text: str, images: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base_image, "find_kind", lambda *_: "stand-in")
+    have(monkeypatch, *STAND_INS.values())
     contexts = [f"{image}=docker-image://{STAND_INS[image]}" for image in images]
     assert [arg for arg in named_contexts(USER, text) if arg != "--build-context"] == contexts
-    assert named_contexts(PRIVATE, text) == []
+    have(monkeypatch, *STAND_INS.values(), *STAND_INS)
+    assert named_contexts(USER, text) == named_contexts(PRIVATE, text) == []
 
 
 def test_stand_in_only_where_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert image_for(USER, "nginx") == "nginx"
     assert image_for(USER, POSTGRES) == POSTGRES, "the engine does not answer"
-    for kind, image in {
-        "real": POSTGRES,
-        "missing": POSTGRES,
-        "stand-in": STAND_INS[POSTGRES],
-    }.items():
-        monkeypatch.setattr(base_image, "find_kind", lambda *_, kind=kind: kind)
+    for names, image in (
+        ((), POSTGRES),
+        ((POSTGRES,), POSTGRES),
+        ((POSTGRES, STAND_INS[POSTGRES]), POSTGRES),
+        ((STAND_INS[POSTGRES],), STAND_INS[POSTGRES]),
+    ):
+        have(monkeypatch, *names)
         assert image_for(USER, POSTGRES) == image
-        assert image_for(PRIVATE, POSTGRES) == POSTGRES
