@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from helpers.engine.private import as_root
+from helpers.engine.private import PrivateEngine, as_root
+from helpers.paths import CHECKOUT
 
 
 @contextmanager
@@ -28,6 +30,23 @@ def forward(device: str, subnet: str, env: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         write("--delete")
+
+
+def run_in_namespace(module: str, *args: str, timeout: float) -> str:
+    """Run a module in a network of its own; return its output, or raise AssertionError."""
+    with network_namespace(PrivateEngine().network.env) as prefix:
+        completed = subprocess.run(
+            [*prefix, sys.executable, "-m", module, *args],
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
 @contextmanager

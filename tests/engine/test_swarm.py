@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from helpers.engine.engine import Engine
-from helpers.engine.private import PrivateEngine
-from helpers.paths import CHECKOUT
-from tests.network import network_namespace
+from tests.network import run_in_namespace
 
 pytestmark = pytest.mark.engine
 
 
 def test_swarm_leaves_engine_as_before(private_engine: Engine) -> None:
-    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    with network_namespace(PrivateEngine().network.env) as prefix:
-        completed = subprocess.run(
-            [*prefix, sys.executable, "-m", "tests.engine.swarm_engine"],
-            cwd=CHECKOUT,
-            env=env,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=400,
-            stdin=subprocess.DEVNULL,
-        )
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "not run on your own engine" in completed.stdout
+    output = run_in_namespace("tests.engine.swarm_engine", timeout=400)
+    assert "not run on your own engine" in output
