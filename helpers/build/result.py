@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from helpers.build.dockerfile import STEP_KEYWORDS, shorten
@@ -73,11 +74,14 @@ class BuildReport:
         return f"{text_table(rows, align='lllr')}\n\n{self.summary()}"
 
     def summary(self) -> str:
-        """Return one sentence: the tag, the total time, and how many steps were cached."""
-        counted = [step for step in self.steps if not step.is_from]
-        hits = sum(step.cached for step in counted)
+        """Return one sentence: the tag, the total time, and what happened to the steps."""
         name = ", ".join(self.tags) or self.image_id[:19]
-        return f"Built {name} in {self.seconds:.1f} s: {hits} of {len(counted)} steps cached."
+        return f"Built {name} in {self.seconds:.1f} s: {self.count_outcomes()}."
+
+    def count_outcomes(self) -> str:
+        """Return how many steps were cached and rebuilt; a FROM is neither."""
+        outcomes = Counter(step.outcome for step in self.steps)
+        return f"{outcomes['cached']} cached, {outcomes['rebuilt']} rebuilt"
 
 
 def describe_config(instruction: str) -> str:

@@ -288,7 +288,14 @@ def test_text_and_html_tables_agree():
             assert words in form, words
         assert form.index("FROM") < form.index("ENV A=1") < form.index("COPY")
     assert "<c>" not in bundle["text/html"]
-    assert "1 of 2 steps cached" in bundle["text/plain"]
+
+
+def test_caption_counts_what_the_rows_show():
+    bundle = RENDERERS[BuildReport](REPORT)
+    rows, caption = bundle["text/plain"].split("\n\n")
+    assert caption == "Built app in 1.2 s: 1 cached, 1 rebuilt."
+    assert caption in bundle["text/html"]
+    assert (rows.count(" cached "), rows.count(" rebuilt ")) == (1, 1)
 
 
 def test_sizes_and_short_instructions():
