@@ -108,13 +108,14 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
-    """Register `%docker`, `%%grade` and how each result is drawn, for `%reload_ext helpers`."""
+    """Register `%docker`, `%%grade`, and how results and errors are shown (`%reload_ext helpers`)."""
     from helpers import magic
     from helpers.experiments import views
-    from helpers.notebook import grade_magic
+    from helpers.notebook import grade_magic, sdk_errors
     from helpers.notebook.files import remember_start
 
     remember_start()
     magic.load(ipython)
     grade_magic.load(ipython)
+    sdk_errors.load()
     views.register(ipython)

@@ -10,6 +10,7 @@ from helpers.engine.base_image import named_contexts
 from helpers.engine.find import connect
 from helpers.errors import CourseError
 from helpers.experiments.checks.result import Checks, CheckWarning
+from helpers.magic.next_step import next_step
 from helpers.process import error_line
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def check_dockerfile(dockerfile: str | Path = "Dockerfile", engine: Engine | Non
     """Return the warnings of Docker's build checks for a Dockerfile; nothing is built.
 
     On an engine or a buildx that is too old, the result says so. Raises CourseError if there is no
-    such file, or if its base image is missing.
+    such file, its base image is missing, or no engine answers.
 
     Example:
         check_dockerfile("Dockerfile").warnings
@@ -39,7 +40,10 @@ def check_dockerfile(dockerfile: str | Path = "Dockerfile", engine: Engine | Non
     try:
         answer: dict[str, Any] = json.loads(completed.stdout)
     except ValueError:
-        return Checks(file.name, unsupported=f"{NEEDS} ({error_line(completed)})")
+        reason = error_line(completed)
+        if advice := next_step(reason, engine):
+            raise CourseError(f"{file.name} can't be checked: {reason}", advice) from None
+        return Checks(file.name, unsupported=f"{NEEDS} ({reason})")
     if error := answer.get("buildError"):
         raise CourseError(f"{file.name} can't be checked: {error['message']}", "Correct its FROM.")
     return Checks(
