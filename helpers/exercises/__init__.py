@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError
 from helpers.exercises import (
+    api_and_database,
     image_or_container,
     keep_the_data,
     order_for_cache,
     predict_cache,
     publish_port,
+    rebuild_only_web,
     repair_compose,
     repair_dockerfile,
     shared_or_own,
@@ -35,6 +37,8 @@ EXERCISES: dict[str, Exercise | HandsOn] = {
         publish_port.EXERCISE,
         keep_the_data.EXERCISE,
         repair_compose.EXERCISE,
+        api_and_database.EXERCISE,
+        rebuild_only_web.EXERCISE,
     )
 }
 

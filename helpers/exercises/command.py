@@ -15,7 +15,7 @@ from pathlib import Path
 
 from helpers.errors import CourseError, Mistake
 from helpers.exercises.sandbox import LIMITS, Sandbox
-from helpers.magic.options import GLOBAL, RUN, TRUE, RunCommand, parse_run
+from helpers.magic.options import GLOBAL, RUN, TRUE, RunCommand, Table, parse_run
 from helpers.magic.words import Words, split_commands
 
 REFUSED = {
@@ -53,7 +53,7 @@ PUBLISH = re.compile(
     r"(?:(?P<ip>\[[0-9a-fA-F:]+\]|[0-9.]*):)?(?:(?P<host>\d*):)?(?P<container>\d+)(?:/(?P<kind>tcp|udp))?"
 )
 REACHABLE = ("", "0.0.0.0", "[::]", "[::1]")
-ONE_COMMAND = "Give one docker run command. It runs without a shell."
+ONE_COMMAND = "Give one {} command. It runs without a shell."
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,9 @@ def read_command(text: str, image: str, sandbox: Sandbox) -> Command:
 
     Raises Mistake if it is not one `docker run` of this image, or could do harm.
     """
-    parsed = _parse(_split(text, sandbox.folder))
+    parsed = _parse(split_one(text, sandbox.folder, "docker run"))
     if parsed.unknown:
-        raise _unknown_option(parsed.unknown[0])
+        raise explain_unknown_option(parsed.unknown[0], RUN, "docker run")
     for name, values in parsed.options.items():
         for value in values:
             if reason := find_danger(name, value, sandbox.folder):
@@ -124,41 +124,46 @@ def refuse(seen: str) -> Mistake:
 # -- reading ------------------------------------------------------------------------------
 
 
-def _split(text: str, folder: Path) -> list[str]:
-    """Return the words of the one command in the text."""
+def split_one(text: str, folder: Path, kind: str) -> list[str]:
+    """Return the words of the one command in the text; `kind` is such as "docker run".
+
+    Raises Mistake if there is none, or more, or something that only a shell understands.
+    """
     lines = re.sub(r"\r\n?", "\n", text).strip().removeprefix("$ ")
     env: Mapping[str, str] = {"HOME": str(Path.home())}
     try:
         commands: list[Words] = split_commands(lines, env, str(folder))
     except CourseError as error:
-        raise _explain_syntax(error) from None
+        raise _explain_syntax(error, kind) from None
     if not commands:
-        raise Mistake("empty", "There is no command yet.", "Type one docker run command.")
+        raise Mistake("empty", "There is no command yet.", f"Type one {kind} command.")
     if len(commands) > 1:
         raise Mistake(
             "several-commands",
             f"There are {len(commands)} commands; this exercise takes one. Nothing was run.",
-            f"{ONE_COMMAND} A line that goes on ends with a backslash.",
+            f"{ONE_COMMAND.format(kind)} A line that goes on ends with a backslash.",
         )
     words = list(commands[0].words)
     return words[1:] if words[0] == "sudo" and len(words) > 1 else words
 
 
-def _explain_syntax(error: CourseError) -> Mistake:
+def _explain_syntax(error: CourseError, kind: str) -> Mistake:
     if "never closed" in error.message:
         return Mistake("open-quote", error.message, error.hint)
     if match := re.search(r"so `(.)`", error.message):
         what = f"`{match[1]}` is a sign for the shell."
     else:
         what = "`$(…)`, `…` and ${…:…} are commands and expressions for the shell."
-    return refuse(f"{what} {ONE_COMMAND} $PWD and $(pwd) may be used.")
+    return refuse(f"{what} {ONE_COMMAND.format(kind)} $PWD and $(pwd) may be used.")
 
 
 def _parse(words: Sequence[str]) -> RunCommand:
     """Return the command, read with the options that docker has."""
     if words[0] != "docker":
         raise Mistake(
-            "not-docker-run", f"This is a {words[0]} command, not docker run.", ONE_COMMAND
+            "not-docker-run",
+            f"This is a {words[0]} command, not docker run.",
+            ONE_COMMAND.format("docker run"),
         )
     before = GLOBAL.parse(words[1:])
     if before.options:
@@ -181,11 +186,12 @@ def _parse(words: Sequence[str]) -> RunCommand:
         ) from error
 
 
-def _unknown_option(option: str) -> Mistake:
-    close = difflib.get_close_matches(option, RUN.known, n=2)
+def explain_unknown_option(option: str, table: Table, kind: str) -> Mistake:
+    """Return the answer to an option that docker does not have, with similar ones."""
+    close = difflib.get_close_matches(option, table.known, n=2)
     return Mistake(
         "unknown-option",
-        f"docker run has no option {option}. Nothing was run.",
+        f"{kind} has no option {option}. Nothing was run.",
         f"Similar options: {', '.join(close)}."
         if close
         else "Options of one letter have one dash, longer ones have two.",

@@ -10,9 +10,11 @@ import copy
 import json
 import subprocess
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from helpers import process
 from helpers.compose.adapt import PROJECT_LABEL
 from helpers.engine import base_image
 from helpers.engine.probe import inspect_image
@@ -40,7 +42,6 @@ class Project:
     config: dict[str, Any]
     warnings: list[str]
     volumes: set[str] = field(default_factory=set)
-    _adapted: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -53,15 +54,18 @@ class Project:
         services: dict[str, Any] = self.config["services"]
         return services
 
+    def command(self, *args: str) -> list[str]:
+        """Return the command line of a Compose command for this project."""
+        file = self.sandbox.folder.parent / "project.json"
+        file.write_text(json.dumps(self.adapted), encoding="utf-8")
+        return [self.sandbox.engine.docker, "compose", "-p", self.name, "-f", str(file), *args]
+
     def compose(self, *args: str, seconds: float = UP_SECONDS) -> None:
         """Run a Compose command. Raises Mistake with its message if it fails."""
-        if self._adapted is None:
-            self._adapted = self._adapt()
-        file = self.sandbox.folder.parent / "project.json"
-        file.write_text(json.dumps(self._adapted), encoding="utf-8")
-        command = ("compose", "-p", self.name, "-f", str(file), "--progress=plain", *args)
+        command = self.command("--progress=plain", *args)
+        env = self.sandbox.engine.env
         try:
-            completed = self.sandbox.engine.run(*command, timeout=seconds)
+            completed = process.run(command, env=env, timeout=seconds)
         except subprocess.TimeoutExpired:
             raise Mistake(
                 "up-without-end",
@@ -71,9 +75,10 @@ class Project:
         finally:
             self.note_volumes()
         if completed.returncode:
-            raise self._explain(args[0], completed.stderr)
+            raise self.explain(args[0], completed.stderr)
 
-    def _explain(self, verb: str, stderr: str) -> CourseError:
+    def explain(self, verb: str, stderr: str) -> CourseError:
+        """Return what a failed Compose command says, a Mistake unless the machine is the cause."""
         lines = [line.strip() for line in stderr.splitlines() if line.strip()]
         last = self.sandbox.as_typed(lines[-1] if lines else "nothing")[:300]
         last = last.replace("project-", "").replace("Error response from daemon: ", "")
@@ -119,7 +124,9 @@ class Project:
             self.sandbox.engine.run("volume", "rm", "--force", *sorted(self.volumes))
 
     # -- the exercise's own names, labels, limits and ports ---------------------------------
-    def _adapt(self) -> dict[str, Any]:
+    @cached_property
+    def adapted(self) -> dict[str, Any]:
+        """Return the model as Compose gets it, its images built. Raises Mistake if one can't be."""
         config = copy.deepcopy(self.config)
         config.pop("name", None)
         labels = self.sandbox.labels
@@ -189,6 +196,12 @@ class Project:
 
 
 UP_MISTAKES = (
+    (
+        "no such service",
+        "no-such-service",
+        "The file has no service of this name. Compose wants the key below services:, not the name "
+        "of a container, an image or a file.",
+    ),
     (
         "is unhealthy",
         "never-healthy",

@@ -196,3 +196,18 @@ COMPOSE_EXEC = Table(
     "-d/--detach --dry-run -i/--interactive -T/--no-tty --privileged -t/--tty",
     "-e/--env --index -u/--user -w/--workdir",
 )
+COMPOSE_BUILD = Table(
+    "--check --dry-run --no-cache --print --pull --push -q/--quiet --with-dependencies",
+    "--build-arg --builder -m/--memory --provenance --sbom --ssh",
+)
+COMPOSE_CREATE = Table(
+    """--build --dry-run --force-recreate --no-build --no-recreate --quiet-pull --remove-orphans
+    -y/--yes""",
+    "--pull --scale",
+)
+COMPOSE_DOWN = Table("--dry-run --remove-orphans -v/--volumes", "--rmi -t/--timeout")
+COMPOSE_RM = Table("--dry-run -f/--force -s/--stop -v/--volumes", "")
+COMPOSE_KILL = Table("--dry-run --remove-orphans", "-s/--signal")
+COMPOSE_RESTART = Table("--dry-run --no-deps", "-t/--timeout")
+COMPOSE_STOP = Table("--dry-run", "-t/--timeout")
+COMPOSE_START = Table("--dry-run", "")

@@ -281,6 +281,11 @@ def test_user_engine_uses_contexts_and_loopback(engine, cell, name, tmp_path, ca
         ("compose up", options.COMPOSE_UP),
         ("compose run", options.COMPOSE_RUN),
         ("compose exec", options.COMPOSE_EXEC),
+        ("compose build", options.COMPOSE_BUILD),
+        ("compose create", options.COMPOSE_CREATE),
+        ("compose down", options.COMPOSE_DOWN),
+        ("compose rm", options.COMPOSE_RM),
+        ("compose restart", options.COMPOSE_RESTART),
     ],
 )
 def test_options_are_those_of_help(private_engine, command, table):
