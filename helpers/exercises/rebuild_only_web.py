@@ -52,7 +52,7 @@ services:
     image: postgres:17
     environment: {{POSTGRES_PASSWORD: $POSTGRES_PASSWORD}}
     volumes: ["data:/var/lib/postgresql/data"]
-    healthcheck: {{test: pg_isready -h localhost -U postgres, interval: 500ms, retries: 60}}
+    healthcheck: {{test: pg_isready -h localhost -U postgres, interval: 1s, retries: 30}}
 volumes:
   data:
 """

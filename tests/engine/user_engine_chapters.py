@@ -14,6 +14,7 @@ from helpers.engine.cleanup import clean
 from helpers.paths import CHECKOUT
 from tests.conftest import as_user_engine, import_foreign_image, second_engine, short_folder
 from tests.engine.test_capstone import REPAIRS, check_cases
+from tests.exercises.cases import TALKING, find_cases, list_problems
 from tests.inventory import inventory, make_set
 
 NBVAL = (
@@ -33,6 +34,9 @@ def main(chapters: list[str]) -> int:
         command = [sys.executable, *NBVAL, *chapters]
         code = subprocess.run(command, cwd=CHECKOUT, env=engine.env, check=False).returncode
         check_cases(engine, folder / "capstone", ((), tuple(REPAIRS)), at_a_time=1)
+        for task_id in TALKING:
+            cases = find_cases(task_id, "start", "solution")
+            assert list_problems(cases, engine, at_once=1) == []
         after = inventory(engine)
         for kind in ("containers", "volumes", "networks"):
             assert after[kind] == before[kind], kind

@@ -12,7 +12,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, TOOLS, owner_id
 from helpers.exercises import image_or_container, task
 from helpers.exercises.sandbox import TRY_LABEL
-from tests.exercises.cases import TASK_IDS, find_cases, list_problems
+from tests.exercises.cases import TALKING, TASK_IDS, find_cases, list_problems
 
 HANDS_ON = [task_id for task_id in TASK_IDS if task(task_id).kind != "prediction"]
 
@@ -76,6 +76,8 @@ class TestStartAndSolution:
 
     @pytest.mark.parametrize("task_id", TASK_IDS)
     def test_verdicts(self, engine: Engine, task_id: str) -> None:
+        if engine.kind == "user" and task_id in TALKING:
+            pytest.skip("user_engine_chapters grades it on this engine")
         assert list_problems(find_cases(task_id, "start", "solution") * 2, engine) == []
 
 
