@@ -232,7 +232,9 @@ def is_removed_with_volumes(trial: Trial) -> str:
 
 def take_down(trial: Trial, *options: str) -> None:
     """Remove the project's containers, and see that they are gone."""
-    trial.project.compose("down", "--timeout=1", *options)
+    # flask has no handler for SIGTERM as process 1: don't wait for it. PostgreSQL stops at once.
+    trial.sandbox.engine.run("kill", *trial.project.list_ids(WEB))
+    trial.project.compose("down", "--timeout=3", *options)
     for service in (WEB, DB):
         if trial.project.list_ids(service):
             raise Mistake(

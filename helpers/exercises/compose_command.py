@@ -5,6 +5,7 @@ It is never given to a shell. Commands that can't be part of an answer are not r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,17 @@ def read_compose_command(text: str, project: str, folder: Path) -> ComposeComman
     `project` is the project's name as students know it. Raises Mistake if it is not one
     `docker compose` command for it, or could do harm.
     """
-    words = split_one(text, folder, KIND)
+    try:
+        words = split_one(text, folder, KIND)
+    except Mistake as mistake:
+        if mistake.name == "refused" and re.search(r"&&|;", text):
+            raise Mistake(
+                "several-commands",
+                mistake.seen,
+                "Two commands are joined here. One is enough: the command that starts containers can "
+                "also build their image before.",
+            ) from None
+        raise
     if words[0] == "docker-compose":
         raise Mistake(
             "old-compose",
