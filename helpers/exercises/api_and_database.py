@@ -193,7 +193,7 @@ def counts(trial: Trial) -> str:
 @check(needs="counts")
 def survives_down(trial: Trial) -> str:
     """The count survives docker compose down and up."""
-    mounts = trial.project.container(DB).inspect()["Mounts"]
+    mounts = list_mounts(trial.project.container(DB))
     take_down(trial)
     trial.up()
     before, after = trial.visits, trial.visit()
@@ -206,7 +206,7 @@ def survives_down(trial: Trial) -> str:
 @check(needs="survives_down")
 def is_removed_with_volumes(trial: Trial) -> str:
     """The count does not survive docker compose down -v."""
-    mounts = trial.project.container(DB).inspect()["Mounts"]
+    mounts = list_mounts(trial.project.container(DB))
     take_down(trial, "--volumes")
     left = [mount for mount in mounts if is_left(mount, trial.sandbox.engine)]
     if not left:
@@ -242,6 +242,14 @@ def take_down(trial: Trial, *options: str) -> None:
                 f"After docker compose down, there is still a container of {service}.",
                 "`down` removes the containers of all services of the file.",
             )
+
+
+def list_mounts(container: Container) -> list[dict[str, Any]]:
+    """Return what is mounted in a container; the engine lists those of --tmpfs apart."""
+    details = container.inspect()
+    in_memory = details["HostConfig"].get("Tmpfs") or {}
+    own = [{"Type": "tmpfs", "Destination": path, "Source": ""} for path in in_memory]
+    return own + [each for each in details["Mounts"] if each["Destination"] not in in_memory]
 
 
 def is_left(mount: dict[str, Any], engine: Engine) -> bool:
