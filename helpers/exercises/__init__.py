@@ -8,6 +8,7 @@ from helpers.engine.engine import Engine
 from helpers.errors import CourseError
 from helpers.exercises import (
     api_and_database,
+    capstone,
     image_or_container,
     keep_the_data,
     order_for_cache,
@@ -17,6 +18,7 @@ from helpers.exercises import (
     repair_compose,
     repair_dockerfile,
     shared_or_own,
+    small_and_safe,
 )
 from helpers.exercises.checks import HandsOn
 from helpers.exercises.frame import Check, Exercise, Task, Verdict
@@ -39,6 +41,8 @@ EXERCISES: dict[str, Exercise | HandsOn] = {
         repair_compose.EXERCISE,
         api_and_database.EXERCISE,
         rebuild_only_web.EXERCISE,
+        small_and_safe.EXERCISE,
+        capstone.EXERCISE,
     )
 }
 

@@ -26,6 +26,12 @@ LOGGED_MISTAKES = (
         "Compare the folder that COPY writes to with the WORKDIR in which CMD runs.",
     ),
     (
+        "No module named 'app'",
+        "app-not-found",
+        "gunicorn looks for app.py in the working directory, and it is not there.",
+        "Compare the folder that COPY writes to with the WORKDIR in which CMD runs.",
+    ),
+    (
         "No module named",
         "package-not-installed",
         "A package that the app imports is not installed in this image.",
@@ -136,7 +142,7 @@ def explain_silence(container: Container, port: int = PORT) -> Mistake:
     log = container.log()
     last = f" It printed: {' / '.join(log)}" if log else " It printed nothing."
     if not state["Running"]:
-        return _explain_end(state, log, last)
+        return _explain_end(state, container.log(40), last)
     listening = container.listening()
     if listening.get(port):
         return Mistake(

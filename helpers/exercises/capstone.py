@@ -15,8 +15,9 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +28,11 @@ from helpers.build.run import build_image
 from helpers.compose.adapt import adapt_project
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
-from helpers.errors import BuildFailed, CourseError
+from helpers.errors import BuildFailed, CourseError, Mistake
+from helpers.exercises.checks import CheckFunction, HandsOn
+from helpers.exercises.compose_policy import check_model
+from helpers.exercises.frame import Task
+from helpers.exercises.sandbox import APPS
 from helpers.experiments.layers.measure import inspect_layers
 from helpers.process import wait_until
 
@@ -195,15 +200,19 @@ def copy_project(folder: Path, engine: Engine) -> Iterator[Trial]:
         completed = engine.run(*command)
         if completed.returncode:
             message = process.error_line(completed).replace(f"{copy}/", "")
-            raise CourseError(
-                f"Compose can't read the project: {message}", "Check it with: docker compose config"
+            raise Mistake(
+                "not-readable",
+                f"Compose can't read the project: {message}",
+                "Check it with: docker compose config",
             )
         config: dict[str, Any] = json.loads(completed.stdout)
         if not {WEB, DB} <= set(config["services"]) or "build" not in config["services"][WEB]:
-            raise CourseError(
+            raise Mistake(
+                "services-missing",
                 "The project needs the services web, which is built, and db.",
                 "Keep their names in compose.yaml.",
             )
+        check_model(config, copy)
         name = f"course-capstone-{uuid.uuid4().hex[:8]}"
         trial = Trial(engine, name, copy, config)
         adapt(trial)
@@ -449,5 +458,73 @@ CHECKS: Sequence[tuple[str, Callable[[Trial], str], str]] = (
         "the data outlives the containers",
         keep_data,
         "Where does this database keep its files, and what is mounted exactly there?",
+    ),
+)
+
+
+# -- the exercise: the same checks, as `grade` runs them
+
+
+@dataclass
+class Attempt:
+    """A folder to be graded, and the trial of it once Compose has read it."""
+
+    folder: Path
+    engine: Engine
+    stack: ExitStack
+
+    @cached_property
+    def trial(self) -> Trial:
+        """Return the trial. Raises Mistake if Compose can't read the project, or it is refused."""
+        return self.stack.enter_context(copy_project(self.folder, self.engine))
+
+
+@contextmanager
+def begin(folder: str, engine: Engine, on_progress: Progress) -> Iterator[Attempt]:
+    """Yield the attempt in a folder, and remove everything that it created."""
+    if not Path(folder).is_dir():
+        raise CourseError(f"There is no folder {folder}.", 'Open it with open_app("capstone").')
+    with ExitStack() as stack:
+        yield Attempt(Path(folder), engine, stack)
+
+
+def read_project(attempt: Attempt) -> str:
+    """Return that Compose can read the project. Raises Mistake if it can't."""
+    return f"services: {', '.join(attempt.trial.config['services'])}"
+
+
+def run_check(check: Callable[[Trial], str], hint: str, attempt: Attempt) -> str:
+    """Return what a check saw. Raises Mistake with the hint if that is a fault."""
+    try:
+        seen = check(attempt.trial)
+    except CourseError as error:
+        if check is not start or not attempt.trial.images:
+            raise
+        # Nothing else says why a project does not start.
+        raise Mistake("web-does-not-run", error.message, "Read: docker compose logs web") from None
+    if isinstance(seen, Fault):
+        raise Mistake(check.__name__.replace("_", "-"), seen, hint)
+    return seen
+
+
+TASK = Task(
+    "08-capstone",
+    "08",
+    "Repair a project",
+    "folder",
+    "A guest book with a database has nine faults: in its Dockerfile, in compose.yaml and in "
+    "app.py. Repair your copy of apps/capstone, which open_app makes in scratch/capstone.",
+    str(APPS / "capstone"),
+)
+READS = CheckFunction("read_project", "Compose can read the project", "", read_project)
+EXERCISE = HandsOn(
+    TASK,
+    begin,
+    (
+        READS,
+        *(
+            CheckFunction(check.__name__, name, READS.name, partial(run_check, check, hint))
+            for name, check, hint in CHECKS
+        ),
     ),
 )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from helpers.engine.engine import Engine
@@ -75,7 +76,9 @@ class HandsOn:
         earlier: Sequence[str] = (),
         engine: Engine | None = None,
     ) -> Verdict:
-        """Run all checks in order. Raises CourseError if the submission is not text."""
+        """Run all checks in order. Raises CourseError if it is neither text nor, if asked for, a folder."""
+        if isinstance(submission, Path) and self.about.kind == "folder":
+            submission = str(submission)
         if not isinstance(submission, str):
             raise CourseError(
                 f"The submission is {type(submission).__name__}, not text.",

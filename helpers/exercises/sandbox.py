@@ -55,8 +55,11 @@ PYTHON_TAGS = [
 class Sandbox:
     """The objects of one try of one exercise, on one engine."""
 
-    def __init__(self, engine: Engine, folder: Path, on_progress: Progress = None) -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, on_progress: Progress = None, extra_disk_bytes: int = 0
+    ) -> None:
         self.engine, self.folder, self.on_progress = engine, folder, on_progress
+        self.extra_disk_bytes = extra_disk_bytes
         self.id = uuid.uuid4().hex[:10]
         self.labels = {**labels(), TRY_LABEL: self.id}
         self.overrun = ""  # why the watch has ended something
@@ -178,14 +181,15 @@ class Sandbox:
         """Call `stop` when the block takes longer than `seconds`, or fills the engine's disk."""
         done = threading.Event()
         free = self._free_bytes()
+        allowed = DISK_BYTES + self.extra_disk_bytes
         end = time.monotonic() + seconds
 
         def poll() -> None:
             while not done.wait(0.3):
                 if time.monotonic() > end:
                     self.overrun = f"it was stopped after {seconds:g} s"
-                elif free - self._free_bytes() > DISK_BYTES:
-                    self.overrun = f"it was stopped after it wrote {DISK_BYTES / 1e9:g} GB"
+                elif free - self._free_bytes() > allowed:
+                    self.overrun = f"it was stopped after it wrote {allowed / 1e9:g} GB"
                 if self.overrun:
                     stop()
                     return
@@ -270,10 +274,12 @@ DOCTOR = "Run: python3 -m helpers doctor"
 
 
 @contextmanager
-def open_sandbox(engine: Engine, app: str, on_progress: Progress = None) -> Iterator[Sandbox]:
+def open_sandbox(
+    engine: Engine, app: str, on_progress: Progress = None, extra_disk_bytes: int = 0
+) -> Iterator[Sandbox]:
     """Yield a sandbox whose folder is a copy of the app; watch its containers; remove everything.
 
-    Raises CourseError if the base image is missing and can't be made.
+    `extra_disk_bytes` is for an exercise whose images are large. Raises CourseError if the base image is missing and can't be made.
     """
     base_image.image_for(engine, base_image.REAL)
     if base_image.find_kind(engine) == "missing":
@@ -286,7 +292,7 @@ def open_sandbox(engine: Engine, app: str, on_progress: Progress = None) -> Iter
         shutil.copytree(
             APPS / app, folder, ignore=shutil.ignore_patterns("Dockerfile*", "__pycache__")
         )
-        sandbox = Sandbox(engine, folder, on_progress)
+        sandbox = Sandbox(engine, folder, on_progress, extra_disk_bytes)
         try:
             with sandbox.watch(sandbox.kill_containers, 2 * BUILD_SECONDS):
                 yield sandbox

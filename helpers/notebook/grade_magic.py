@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
@@ -26,10 +27,13 @@ class GradeMagic(Magics):
     def grade(self, line: str, cell: str) -> None:
         """Grade the lines below as the answer to a task: `%%grade 05-publish-port`.
 
-        The answer to a prediction is written as JSON.
+        The answer to a prediction is written as JSON, that to a folder task is the folder's path.
         """
         task_id = line.strip()
-        answer = read_json(cell) if task(task_id).kind == "prediction" else cell
+        kind = task(task_id).kind
+        answer = read_json(cell) if kind == "prediction" else cell
+        if kind == "folder":
+            answer = Path(cell.strip())
         with friendly_errors("the check"), show_progress() as update:
             verdict = grade_and_record(task_id, answer, update)
         print(verdict.text())

@@ -11,6 +11,7 @@ import pytest
 
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError
+from helpers.exercises import grade
 from helpers.exercises.capstone import CHECKS, CapstoneCheck, check_capstone
 from helpers.paths import CHECKOUT
 from tests.inventory import inventory
@@ -92,3 +93,32 @@ def test_unusable_compose_file_is_refused(engine: Engine, tmp_path: Path, text: 
     (folder / "compose.yaml").write_text(text)
     with pytest.raises(CourseError):
         check_capstone(folder, engine=engine)
+
+
+def change(folder: Path, file: str, text: str) -> Path:
+    """Copy the repaired project to `folder`, with another text in one file."""
+    (repair(folder) / file).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("compose.yaml", "services: [", "Compose can't read"),
+        ("compose.yaml", "services: {web: {image: x}}", "needs the services"),
+        ("compose.yaml", "services: {web: {build: ., pid: host}, db: {image: x}}", "web.pid"),
+        ("Dockerfile", "CPOY . .\n", "CPOY"),
+        ("app.py", "import nothing\n", "No module named 'nothing'"),
+    ],
+    ids=["not-yaml", "no-db", "refused", "not-built", "ends-with-error"],
+)
+def test_broken_project_is_a_wrong_answer(
+    engine: Engine, tmp_path: Path, file: str, text: str, words: str
+) -> None:
+    verdict = grade("08-capstone", change(tmp_path / "project", file, text), engine=engine)
+    first = next(check for check in verdict.checks if check.passed is False)
+    assert verdict.passed is False and words in first.seen and first.hint
+
+
+def test_missing_folder_is_nobodys_mistake(engine: Engine, tmp_path: Path) -> None:
+    assert grade("08-capstone", tmp_path / "missing", engine=engine).passed is None

@@ -1,7 +1,7 @@
 """Finds the answers in this folder: TASK_ID/start, solution, right/NAME and wrong/NAME.
 
 The first line of a wrong answer, and of a start, is "# hint: WORDS"; a hint must contain the words.
-An answer that is a folder has that line in a file `hint` beside it, NAME.hint.
+An answer that is a folder has that line in a file beside it, NAME.hint; its start is the app itself.
 """
 
 from __future__ import annotations
@@ -32,19 +32,25 @@ class Case:
     hint: str
 
     @property
+    def name(self) -> str:
+        """Return the answer's name, such as "wrong/no-host"."""
+        return str(self.path.relative_to(FOLDER / self.task_id))
+
+    @property
     def submission(self) -> object:
         """Return the answer as `grade` takes it."""
-        if self.path.is_dir():
-            return self.path
+        about = task(self.task_id)
+        if about.kind == "folder":
+            return about.start if self.name == "start" else self.path
         text = self.path.read_text(encoding="utf-8")
         if self.hint:
             text = text.partition("\n")[2]
-        return json.loads(text) if task(self.task_id).kind == "prediction" else text
+        return json.loads(text) if about.kind == "prediction" else text
 
     def problem(self, engine: Engine | None) -> str:
         """Grade the answer and return what is wrong with the verdict, "" if nothing is."""
         verdict = grade(self.task_id, self.submission, engine=engine)
-        name = self.path.relative_to(FOLDER)
+        name = f"{self.task_id}/{self.name}"
         if not self.hint:
             return "" if verdict.passed is True else f"{name} is right:\n{verdict}"
         if verdict.passed is False and self.hint in first_hints(verdict):
@@ -64,14 +70,14 @@ def find_cases(task_id: str, *names: str) -> list[Case]:
         path = FOLDER / task_id / name
         is_answer = name in ("start", "solution")
         for each in [path] if is_answer else sorted(path.glob("*")):
-            if each.exists() and each.suffix != ".hint":
+            if each.suffix != ".hint" and (each.exists() or read_hint(each)):
                 cases.append(Case(task_id, each, read_hint(each)))
     return cases
 
 
 def read_hint(path: Path) -> str:
     """Return the words that the hint for an answer must contain, "" for a right answer."""
-    file = path.with_name(f"{path.name}.hint") if path.is_dir() else path
+    file = path if path.is_file() else path.with_name(f"{path.name}.hint")
     first = file.read_text(encoding="utf-8").partition("\n")[0] if file.exists() else ""
     return first.removeprefix(MARK) if first.startswith(MARK) else ""
 

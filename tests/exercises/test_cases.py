@@ -58,8 +58,9 @@ def test_start_is_a_case(task_id: str) -> None:
     assert start.submission == task(task_id).start
 
 
-@pytest.mark.parametrize("task_id", HANDS_ON)
+@pytest.mark.parametrize("task_id", [t for t in HANDS_ON if task(t).kind != "folder"])
 def test_there_are_enough_cases(task_id: str) -> None:
+    """The faults of the folder task, the capstone, are left one by one in test_capstone."""
     assert len(find_cases(task_id, "wrong")) >= 8
     assert len(find_cases(task_id, "right")) >= 5
     assert all(case.hint for case in find_cases(task_id, "start", "wrong"))
