@@ -15,6 +15,7 @@ from helpers.exercises.sandbox import TRY_LABEL
 from tests.exercises.cases import TALKING, TASK_IDS, find_cases, list_problems
 
 HANDS_ON = [task_id for task_id in TASK_IDS if task(task_id).kind != "prediction"]
+CAPSTONE = "08-capstone"
 
 
 def list_objects(engine: Engine) -> set[str]:
@@ -58,9 +59,9 @@ def test_start_is_a_case(task_id: str) -> None:
     assert start.submission == task(task_id).start
 
 
-@pytest.mark.parametrize("task_id", [t for t in HANDS_ON if task(t).kind != "folder"])
+@pytest.mark.parametrize("task_id", [each for each in HANDS_ON if each != CAPSTONE])
 def test_there_are_enough_cases(task_id: str) -> None:
-    """The faults of the folder task, the capstone, are left one by one in test_capstone."""
+    """The faults of the capstone are left one by one in `tests/engine/test_capstone.py`."""
     assert len(find_cases(task_id, "wrong")) >= 8
     assert len(find_cases(task_id, "right")) >= 5
     assert all(case.hint for case in find_cases(task_id, "start", "wrong"))
@@ -75,11 +76,22 @@ class TestStartAndSolution:
     def engine(self, each_engine: Engine) -> Engine:
         return each_engine
 
-    @pytest.mark.parametrize("task_id", TASK_IDS)
+    @pytest.mark.parametrize("task_id", [each for each in TASK_IDS if each != CAPSTONE])
     def test_verdicts(self, engine: Engine, task_id: str) -> None:
         if engine.kind == "user" and task_id in TALKING:
             pytest.skip("user_engine_chapters grades it on this engine")
         assert list_problems(find_cases(task_id, "start", "solution") * 2, engine) == []
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("leaves_nothing")
+def test_capstone(private_engine: Engine) -> None:
+    """On the user's engine, containers can't look up each other's names without a packet filter.
+
+    `user_engine_chapters` checks the capstone on one that has it.
+    """
+    cases = find_cases(CAPSTONE, "start", "solution")
+    assert list_problems(cases, private_engine, at_once=2) == []
 
 
 @pytest.mark.engine
