@@ -279,7 +279,8 @@ def open_sandbox(
 ) -> Iterator[Sandbox]:
     """Yield a sandbox whose folder is a copy of the app; watch its containers; remove everything.
 
-    `extra_disk_bytes` is for an exercise whose images are large. Raises CourseError if the base image is missing and can't be made.
+    `extra_disk_bytes` is for an exercise whose images are large. Raises CourseError if the base
+    image is missing and can't be made.
     """
     base_image.image_for(engine, base_image.REAL)
     if base_image.find_kind(engine) == "missing":

@@ -15,9 +15,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from helpers.build.run import build_image
+from helpers.engine.base_image import REAL, image_for
 from helpers.engine.engine import Engine
-from helpers.engine.labels import TOOLS
 from helpers.errors import BuildFailed, CourseError, Mistake
 from helpers.exercises.answering import read_json, stays_up
 from helpers.exercises.checks import HandsOn, Progress, check
@@ -133,26 +132,26 @@ def inspect_image(engine: Engine, image: str) -> dict[str, Any]:
 
 
 def measure_start(sandbox: Sandbox) -> int:
-    """Return the size of the start's image in bytes, building it first if it is missing.
+    """Return the size of the start's image in bytes.
 
-    The image is kept. Raises CourseError if it can't be built.
+    The image is built once on each base image and removed with the try; a file of the cache folder
+    keeps its size. Raises CourseError if it can't be built.
     """
-    name = hashlib.sha256(TASK.start.encode()).hexdigest()[:12]
-    tag = f"{TOOLS}exercise-{APP}:{name}"
-    lock = cache_dir() / f"exercise-{APP}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    file = sandbox.folder.parent / "Dockerfile.start"
-    file.write_text(TASK.start, encoding="utf-8")
-    with FileLock(lock):  # several graders build it once
-        if not sandbox.engine.client.images.list(tag):
+    base = inspect_image(sandbox.engine, image_for(sandbox.engine, REAL))["Id"]
+    name = hashlib.sha256(f"{base}{TASK.start}".encode()).hexdigest()[:12]
+    file = cache_dir() / f"exercise-{APP}-{name}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):  # several graders build it once
+        if not file.exists():
             try:
-                build_image(sandbox.folder, tag=tag, dockerfile=file, engine=sandbox.engine)
+                tag = sandbox.build_own(TASK.start)
             except BuildFailed as failure:
                 raise CourseError(
                     f"The start's image could not be built, to compare with: {failure.message}",
                     "Check that this machine is online, then try again.",
                 ) from None
-    return int(inspect_image(sandbox.engine, tag)["Size"])
+            file.write_text(str(inspect_image(sandbox.engine, tag)["Size"]), encoding="utf-8")
+    return int(file.read_text(encoding="utf-8"))
 
 
 @check()
