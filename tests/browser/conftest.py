@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from helpers.cli import lab, look, work
 from helpers.engine.engine import Engine
+from tests.browser.loading import open_page
 
 QUIET = [
     "--no-sandbox",
@@ -104,9 +105,9 @@ def run_all(page: Page, served: tuple[str, str]) -> Callable[[str, int], Page]:
 
     def run(chapter: str, seconds: int) -> Page:
         address, token = served
-        page.goto(f"{address}/lab/tree/notebooks/{chapter}.ipynb?token={token}")
+        notebook = f"{address}/lab/tree/notebooks/{chapter}.ipynb?token={token}"
+        open_page(page, notebook, page.get_by_text("| Idle"))
         expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=60_000)
-        expect(page.get_by_text("| Idle")).to_be_visible(timeout=60_000)
         page.wait_for_timeout(1000)  # JupyterLab has written what it adds to a notebook
         expect(page.locator(".lm-TabBar-tab.jp-mod-dirty")).to_have_count(0)
         page.get_by_role("menuitem", name="Run", exact=True).click()

@@ -13,6 +13,7 @@ import requests
 from playwright.sync_api import Locator, Page, expect
 
 from helpers.exercises import solution
+from tests.browser.loading import open_page
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
@@ -78,7 +79,8 @@ def notebook(page: Page, served: tuple[str, str]) -> Page:
         json={"type": "notebook", "content": content},
         timeout=10,
     ).raise_for_status()
-    page.goto(f"{address}/lab/tree/notebooks/exercises.ipynb?token={token}")
+    notebook = f"{address}/lab/tree/notebooks/exercises.ipynb?token={token}"
+    open_page(page, notebook, page.get_by_text("| Idle"))
     run_all(page)
     return page
 

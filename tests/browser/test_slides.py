@@ -22,6 +22,7 @@ from nbformat.sign import NotebookNotary
 from playwright.sync_api import Page, expect
 
 from helpers.cli import present, work
+from tests.browser.loading import open_page
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
@@ -141,14 +142,8 @@ def deck(
         (root / "data").mkdir()
         NotebookNotary(data_dir=str(root / "data")).sign(nbformat.read(path, as_version=4))
     with serve_deck(root) as (address, token):
-        page.goto(f"{address}/lab/tree/notebooks/{path.name}?token={token}")
-        try:
-            expect(page.locator(".jp-deck-mod-visible").first).to_be_visible(timeout=60_000)
-        except AssertionError:
-            # Chromium drops what it is loading while Docker adds a network interface
-            # (ERR_NETWORK_CHANGED), and JupyterLab then waits in vain.
-            page.reload()
-            expect(page.locator(".jp-deck-mod-visible").first).to_be_visible(timeout=60_000)
+        notebook = f"{address}/lab/tree/notebooks/{path.name}?token={token}"
+        open_page(page, notebook, page.locator(".jp-deck-mod-visible").first)
         page.wait_for_function(
             f"{NOTEBOOK}.parent.sessionContext.session?.kernel?.status === 'idle'", timeout=120_000
         )

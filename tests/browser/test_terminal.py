@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from helpers.engine.engine import Engine
 from helpers.process import wait_until
+from tests.browser.loading import open_page
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
@@ -22,8 +23,9 @@ def test_docker_build_as_on_the_slide(
 ) -> None:
     address, token = served
     assert not engine.client.images.list("my-flask-app")
-    page.goto(f"{address}/lab?token={token}")
-    page.locator(".jp-LauncherCard", has_text="Terminal").click(timeout=60_000)
+    terminal = page.locator(".jp-LauncherCard", has_text="Terminal")
+    open_page(page, f"{address}/lab?token={token}", terminal)
+    terminal.click()
     expect(page.locator(".jp-Terminal .xterm-screen")).to_be_visible(timeout=30_000)
     page.wait_for_timeout(1500)
     page.locator(".jp-Terminal").click()
