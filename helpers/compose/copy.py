@@ -43,6 +43,7 @@ class ProjectCopy:
     folder: Path
     config: dict[str, Any]
     seen_volumes: set[str] = field(default_factory=set)
+    last_volumes: set[str] = field(default_factory=set)  # of the containers seen last
 
     def command(self, *args: str) -> list[str]:
         """Return the command line of a Compose command on this project."""
@@ -83,11 +84,12 @@ class ProjectCopy:
             if mount["Type"] == "volume"
         }
         self.seen_volumes |= mounted
+        self.last_volumes = mounted or self.last_volumes
         existing = {each["Name"]: each for each in api.volumes()["Volumes"] or []}
         named = {
             name: (each["Labels"] or {}).get("com.docker.compose.volume", "anonymous")
             for name, each in existing.items()
-            if name in self.seen_volumes
+            if name in self.last_volumes  # an earlier container's anonymous volume may be left
         }
         return Objects(
             containers={name: each["Id"] for name, each in services.items()},

@@ -181,7 +181,7 @@ class Sandbox:
         """Call `stop` when the block takes longer than `seconds`, or fills the engine's disk."""
         done = threading.Event()
         free = self._free_bytes()
-        allowed = DISK_BYTES + self.extra_disk_bytes
+        allowed = min(DISK_BYTES + self.extra_disk_bytes, 0.8 * free)
         end = time.monotonic() + seconds
 
         def poll() -> None:

@@ -113,7 +113,11 @@ def run_all(page: Page, served: tuple[str, str]) -> Callable[[str, int], Page]:
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
-        expect(last).to_have_text(re.compile(r"\[\d+\]:"), timeout=seconds * 1000)
+        error = page.locator(".jp-OutputArea-output[data-mime-type*='error']").first
+        expect(error.or_(last.get_by_text(re.compile(r"\[\d+\]:"))).first).to_be_visible(
+            timeout=seconds * 1000
+        )
+        assert error.count() == 0, error.inner_text()
         return page
 
     return run
