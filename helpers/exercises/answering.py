@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -70,6 +71,22 @@ def get(port: int, path: str = "/") -> requests.Response | None:
         return requests.get(f"http://127.0.0.1:{port}{path}", timeout=3)
     except requests.RequestException:
         return None
+
+
+def expect_message(container: Container, word: str, hint: str) -> str:
+    """Check that the app on port 5000 answers with `word`, and goes on running.
+
+    Raises Mistake, with the hint, if another program answers.
+    """
+    body = read_json(container)
+    if body.get("message") != word:
+        raise Mistake(
+            "another-program",
+            f"Something answers, but not the app.py of this folder: {json.dumps(body)[:80]}",
+            hint,
+        )
+    stays_up(container)
+    return "GET / on port 5000: 200 OK"
 
 
 def read_json(container: Container, port: int = PORT) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 
 from helpers.engine.engine import Engine
 from helpers.errors import Mistake
-from helpers.exercises.answering import read_json, stays_up
+from helpers.exercises.answering import expect_message, read_json
 from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.compose_project import Project, open_project
 from helpers.exercises.container import Container
@@ -151,15 +150,9 @@ def answers(trial: Trial) -> str:
             "The app listens on container port 5000. Nothing on the host leads there.",
             'ports: has a list of "HOST:CONTAINER". expose: only documents a port.',
         )
-    body = read_json(container)
-    if body.get("message") != trial.token:
-        raise Mistake(
-            "another-program",
-            f"Something answers, but not the app.py of this folder: {json.dumps(body)[:80]}",
-            "The container must start the app.py of the folder.",
-        )
-    stays_up(container)
-    return "GET / on port 5000: 200 OK"
+    return expect_message(
+        container, trial.token, "The container must start the app.py of the folder."
+    )
 
 
 @check(needs="answers")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 
 from helpers.engine.engine import Engine
 from helpers.errors import Mistake
-from helpers.exercises.answering import read_json, stays_up
+from helpers.exercises.answering import expect_message
 from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
@@ -71,15 +70,11 @@ def builds(trial: Trial) -> str:
 @check(needs="builds")
 def answers(trial: Trial) -> str:
     """The app answers on port 5000 from outside the container."""
-    body = read_json(trial.container)
-    if body.get("message") != trial.token:
-        raise Mistake(
-            "another-program",
-            f"Something answers, but not the app.py of this folder: {json.dumps(body)[:80]}",
-            "The image must contain the app.py of the folder that is built.",
-        )
-    stays_up(trial.container)
-    return "GET / on port 5000: 200 OK"
+    return expect_message(
+        trial.container,
+        trial.token,
+        "The image must contain the app.py of the folder that is built.",
+    )
 
 
 @check(needs="builds")

@@ -18,7 +18,7 @@ from filelock import FileLock
 from helpers.engine.base_image import REAL, image_for
 from helpers.engine.engine import Engine
 from helpers.errors import BuildFailed, CourseError, Mistake
-from helpers.exercises.answering import read_json, stays_up
+from helpers.exercises.answering import expect_message
 from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
@@ -164,15 +164,11 @@ def builds(trial: Trial) -> str:
 @check(needs="builds")
 def answers(trial: Trial) -> str:
     """The app answers on port 5000."""
-    body = read_json(trial.container)
-    if body.get("message") != trial.token:
-        raise Mistake(
-            "another-program",
-            f"Something answers, but not the app.py of this folder: {json.dumps(body)[:80]}",
-            "The image must contain the app.py of the folder that is built.",
-        )
-    stays_up(trial.container)
-    return "GET / on port 5000: 200 OK"
+    return expect_message(
+        trial.container,
+        trial.token,
+        "The image must contain the app.py of the folder that is built.",
+    )
 
 
 @check(needs="builds")
