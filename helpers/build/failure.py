@@ -19,6 +19,11 @@ ENGINE_STOPPED = (
     "The build was cut off: the Docker Engine stopped answering.",
     "Start it again (python3 -m helpers engine start, or Docker Desktop). Finished steps are cached.",
 )
+# With the containerd image store, where something else is built or removed at the same time.
+CACHE_LOST = (
+    "The build failed: the engine removed a part of its cache while the build was using it.",
+    "Build again.",
+)
 NO_STAGE = ("The Dockerfile has no FROM.", "Start it with a base image: FROM python:3.13-slim.")
 
 # A pattern in BuildKit's error or output → the message and the hint. The first that matches is
@@ -41,6 +46,7 @@ _EXPLANATIONS = _DISK_FULL | {
     r"error reading from server|Cannot connect to the Docker daemon|connection refused|"
     r"transport is closing|client connection is closing|code = Unavailable|broken pipe|"
     r"failed to receive status|connection reset by peer|no active session|docker\.sock": ENGINE_STOPPED,
+    r"failed to prepare extraction snapshot|snapshot \S+ does not exist": CACHE_LOST,
     r'failed to calculate checksum of .*?"/?([^"]+)": not found': (
         "The build failed: {0!r} is not in the build context.",
         "Check its spelling, that it is in the folder you build, and that .dockerignore keeps it.",

@@ -90,13 +90,14 @@ def _find_removals(
     users = client.containers.list(all=True, sparse=True, ignore_removed=True)
     images_in_use = {container.attrs["ImageID"] for container in users}
     base_images = {*STAND_INS, *STAND_INS.values()}
-    for image in client.images.list():
-        is_kept_tool = not tools and any(tag.startswith(TOOLS) for tag in image.tags)
-        if is_kept_tool or not is_removed(image.labels) or base_images & set(image.tags):
+    for image in client.api.images():  # images.list() fails if one is removed meanwhile
+        tags = image["RepoTags"] or ()
+        is_kept_tool = not tools and any(tag.startswith(TOOLS) for tag in tags)
+        if is_kept_tool or not is_removed(image["Labels"]) or base_images & set(tags):
             continue
         # Remove it by its id: another checkout may have taken over the tag.
-        remove = partial(client.images.remove, image.id, force=True)
-        yield "images", None if image.id in images_in_use else remove
+        remove = partial(client.images.remove, image["Id"], force=True)
+        yield "images", None if image["Id"] in images_in_use else remove
     for stand_in in STAND_INS.values() if tools and engine.kind == "user" else ():
         if client.images.list(stand_in):
             yield "images", partial(client.images.remove, stand_in)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from helpers.errors import BuildFailed, CourseError, Mistake
 from helpers.exercises.checks import CheckFunction, HandsOn
 from helpers.exercises.compose_policy import check_model
 from helpers.exercises.frame import Task
+from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import APPS
 from helpers.experiments.layers.measure import inspect_layers
 from helpers.process import wait_until
@@ -473,7 +474,7 @@ class Attempt:
     engine: Engine
     stack: ExitStack
 
-    @cached_property
+    @lazy
     def trial(self) -> Trial:
         """Return the trial. Raises Mistake if Compose can't read the project, or it is refused."""
         return self.stack.enter_context(copy_project(self.folder, self.engine))

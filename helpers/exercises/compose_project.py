@@ -10,7 +10,6 @@ import copy
 import json
 import subprocess
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from helpers.engine.probe import inspect_image
 from helpers.errors import CourseError, Mistake
 from helpers.exercises.compose_policy import resolve
 from helpers.exercises.container import MACHINE_TROUBLE, Container
+from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import APPS, DOCTOR, PYTHON_TAGS, Sandbox
 
 UP_SECONDS = 40
@@ -124,7 +124,7 @@ class Project:
             self.sandbox.engine.run("volume", "rm", "--force", *sorted(self.volumes))
 
     # -- the exercise's own names, labels, limits and ports ---------------------------------
-    @cached_property
+    @lazy
     def adapted(self) -> dict[str, Any]:
         """Return the model as Compose gets it, its images built. Raises Mistake if one can't be."""
         config = copy.deepcopy(self.config)

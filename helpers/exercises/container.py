@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError, Mistake
+from helpers.exercises.lazy import lazy
 from helpers.process import stop_group, wait_until
 
 NOT_STARTED = 125  # the exit code of docker run if the engine could not start the container
@@ -114,7 +114,7 @@ class Launch:
             start_new_session=True,
         )
 
-    @cached_property
+    @lazy
     def container(self) -> Container:
         """Return the container. Raises Mistake, with Docker's words, if there is none to run."""
         id = self._id()
@@ -158,7 +158,7 @@ class Launch:
             return self._cidfile.read_text().strip()
         return ""
 
-    @cached_property
+    @lazy
     def _said(self) -> str:
         """Return what docker printed, shortened to the part that says what is wrong."""
         error = self._child.stderr.read() if self._child.stderr else ""

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from helpers.engine.engine import Engine
@@ -18,6 +17,7 @@ from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.command import Command, read_command
 from helpers.exercises.container import Container, pause
 from helpers.exercises.frame import Task
+from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import Sandbox, open_sandbox
 from helpers.process import wait_until
 
@@ -42,12 +42,12 @@ class Trial:
     typed: str
     sandbox: Sandbox
 
-    @cached_property
+    @lazy
     def command(self) -> Command:
         """Return the command as it runs in the sandbox."""
         return read_command(self.typed, IMAGE, self.sandbox)
 
-    @cached_property
+    @lazy
     def first(self) -> Container:
         """Return the container of the first run."""
         return self.run()

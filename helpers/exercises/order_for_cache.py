@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 from helpers.build.result import BuildReport, BuildStep
 from helpers.engine.engine import Engine
@@ -16,6 +15,7 @@ from helpers.errors import Mistake
 from helpers.exercises.answering import read_json, stays_up
 from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.frame import Task
+from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import APPS, Sandbox, open_sandbox
 
 TASK = Task(
@@ -55,12 +55,12 @@ class Trial:
     token: str
     extra: str
 
-    @cached_property
+    @lazy
     def first(self) -> BuildReport:
         """Return the first build."""
         return self.sandbox.build(self.dockerfile)
 
-    @cached_property
+    @lazy
     def after_requirements(self) -> BuildReport:
         """Return the build after an edit of requirements.txt."""
         assert self.first
@@ -68,7 +68,7 @@ class Trial:
             file.write(f"\n# {self.token}\n{EXTRA}=={self.extra}\n")  # not in the cache
         return self.sandbox.build(self.dockerfile)
 
-    @cached_property
+    @lazy
     def after_app(self) -> BuildReport:
         """Return the build after an edit of app.py, which is after that of requirements.txt."""
         assert self.after_requirements
@@ -76,7 +76,7 @@ class Trial:
         (self.sandbox.folder / "app.py").write_text(text, encoding="utf-8")
         return self.sandbox.build(self.dockerfile)
 
-    @cached_property
+    @lazy
     def answer(self) -> dict[str, object]:
         """Return how the app of the last build answers."""
         container = self.sandbox.start(self.after_app.tags[0])

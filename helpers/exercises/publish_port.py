@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 from helpers.engine.engine import Engine
 from helpers.errors import Mistake
@@ -17,6 +16,7 @@ from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.command import Command, Publish, read_command
 from helpers.exercises.container import Launch, pause
 from helpers.exercises.frame import Task
+from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import Sandbox, open_sandbox
 
 IMAGE, HOST_PORT, PORT = "my-flask-app", 5005, 5000
@@ -40,12 +40,12 @@ class Trial:
     sandbox: Sandbox
     token: str
 
-    @cached_property
+    @lazy
     def command(self) -> Command:
         """Return the command as it runs in the sandbox."""
         return read_command(self.typed, IMAGE, self.sandbox)
 
-    @cached_property
+    @lazy
     def launch(self) -> Launch:
         """Return the command, started, with an image of the app that answers with the token."""
         app = self.sandbox.folder / "app.py"

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 from helpers.compose.adapt import adapt_project
 from helpers.engine.engine import Engine
@@ -21,6 +20,7 @@ from helpers.exercises.compose_command import ComposeCommand, read_compose_comma
 from helpers.exercises.compose_project import LIMITS, LOGGING, Project, open_project
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
+from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import Sandbox, open_sandbox
 from helpers.process import stop_group, wait_until
 
@@ -77,12 +77,12 @@ class Trial:
     started_at: str = ""
     child: subprocess.Popen[bytes] | None = None
 
-    @cached_property
+    @lazy
     def command(self) -> ComposeCommand:
         """Return the command as it runs in the sandbox."""
         return read_compose_command(self.typed, PROJECT, self.sandbox.folder)
 
-    @cached_property
+    @lazy
     def project(self) -> Project:
         """Return the project, not started; Compose itself builds its image, as for a student."""
         project = open_project(FILE, self.sandbox, "visits")
@@ -99,7 +99,7 @@ class Trial:
         config["volumes"] = {"data": {"labels": labels}}
         return project
 
-    @cached_property
+    @lazy
     def before(self) -> State:
         """Return the state of the running project, which is started first; app.py is edited then."""
         self.edit_app()
@@ -112,7 +112,7 @@ class Trial:
         self.edit_app()
         return state
 
-    @cached_property
+    @lazy
     def after(self) -> State:
         """Return the state after the command. Raises Mistake if Compose can't carry it out."""
         _ = self.before

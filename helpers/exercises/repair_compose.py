@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.compose_project import Project, open_project
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
+from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import Sandbox, open_sandbox
 from helpers.process import wait_until
 
@@ -44,12 +44,12 @@ class Trial:
     sandbox: Sandbox
     token: str
 
-    @cached_property
+    @lazy
     def project(self) -> Project:
         """Return the project, not started."""
         return open_project(self.text, self.sandbox, "flask-app")
 
-    @cached_property
+    @lazy
     def web(self) -> Container:
         """Return the container of the service web, starting the project first."""
         self.project.compose("up", "--detach", "--no-build")

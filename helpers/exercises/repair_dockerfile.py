@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from helpers.engine.engine import Engine
@@ -15,6 +14,7 @@ from helpers.exercises.answering import expect_message
 from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
+from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import Sandbox, open_sandbox
 
 TASK = Task(
@@ -38,14 +38,14 @@ class Trial:
     sandbox: Sandbox
     token: str
 
-    @cached_property
+    @lazy
     def image(self) -> dict[str, Any]:
         """Return what the engine knows about the image, building it first."""
         report = self.sandbox.build(self.dockerfile)
         image: dict[str, Any] = self.sandbox.engine.client.api.inspect_image(report.tags[0])
         return image
 
-    @cached_property
+    @lazy
     def container(self) -> Container:
         """Return a container of the image, starting it first."""
         return self.sandbox.start(self.image["Id"])

@@ -2,10 +2,10 @@
 
 Everything has a label of this one try, by which it is removed: containers with their anonymous
 volumes, volumes, networks and images, also those without a name. Limits on memory, CPU, processes
-and log of a container are options of `docker run`. The steps of a build have no such options: they
-run inside the control group of an idle container that has them (`--cgroup-parent`), on engines where
-a control group can hold both (cgroup v1; moby/buildkit#593). On all engines a watch ends what runs
-too long or fills the engine's disk.
+and log of a container are options of `docker run`. The steps of a build have no such options: they run
+in a control group that has them, the private engine's own (`engine/private/build_group.py`) or that
+of an idle container, on engines where it can hold both (cgroup v1; moby/buildkit#593). On all
+engines a watch ends what runs too long or fills the engine's disk.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from helpers.build.dockerfile import parse
+from helpers.build.failure import CACHE_LOST
 from helpers.build.result import BuildReport
 from helpers.build.run import build_image
 from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
+from helpers.engine.private import build_group
 from helpers.errors import BuildFailed, CourseError, Mistake
 from helpers.exercises.build_mistakes import explain_failed_build
 from helpers.exercises.checks import Progress
 from helpers.exercises.container import Container, Launch
+from helpers.exercises.lazy import lazy
 from helpers.paths import CHECKOUT
 
 APPS = CHECKOUT / "notebooks" / "apps"
@@ -108,20 +110,27 @@ class Sandbox:
             if self.on_progress:
                 self.on_progress(step)
 
+        def build() -> BuildReport:
+            return build_image(
+                folder,
+                tag=self.name(f"image-{uuid.uuid4().hex[:6]}"),
+                dockerfile=file,
+                options=options,
+                on_start=child.append,
+                on_progress=note_step,
+                engine=self.engine,
+            )
+
         with self.watch(lambda: cancel(child), BUILD_SECONDS):
-            try:
-                return build_image(
-                    folder,
-                    tag=self.name(f"image-{uuid.uuid4().hex[:6]}"),
-                    dockerfile=file,
-                    options=options,
-                    on_start=child.append,
-                    on_progress=note_step,
-                    engine=self.engine,
-                )
-            except BuildFailed as failure:
-                self.raise_overrun()
-                raise explain_failed_build(failure) from None
+            tries = 3
+            while True:
+                tries -= 1
+                try:
+                    return build()
+                except BuildFailed as failure:
+                    self.raise_overrun()
+                    if not tries or not failure.message.startswith(CACHE_LOST[0]):
+                        raise explain_failed_build(failure) from None
 
     def build_own(self, dockerfile: str) -> str:
         """Build an image of the exercise's own in the sandbox's folder and return its name."""
@@ -135,7 +144,7 @@ class Sandbox:
     def _python_contexts(self, dockerfile: str) -> list[str]:
         """Return arguments with which any Python of Docker Hub that is not here is the base image."""
         typed = re.findall(r"python:3[\w.]*(?:-slim)?(?:-bookworm|-trixie)?(?![\w.-])", dockerfile)
-        tags = {tag for image in self.engine.client.images.list() for tag in image.tags}
+        tags = {tag for image in self.engine.client.api.images() for tag in image["RepoTags"] or ()}
         missing = dict.fromkeys([*PYTHON_TAGS, *typed])
         source = base_image.image_for(self.engine, base_image.REAL)
         return [
@@ -148,7 +157,11 @@ class Sandbox:
         """Return the control group for the steps of builds, "" where there can't be one."""
         if self._parent is None:
             self._parent = ""
-            if (self._info["CgroupDriver"], self._info.get("CgroupVersion")) == ("cgroupfs", "1"):
+            if self._info["CgroupDriver"] != "cgroupfs":
+                return ""
+            if self.engine.kind == "private" and build_group.has_limits(self.engine.host):
+                self._parent = f"/{build_group.name_group(self.engine.host)}"
+            elif self._info.get("CgroupVersion") == "1":
                 source = base_image.image_for(self.engine, base_image.REAL)
                 options = ["--detach", "--network=none", *BUILD_LIMITS, *self.label_arguments]
                 started = self.engine.run("run", *options, source, "sleep", "600")
@@ -218,7 +231,7 @@ class Sandbox:
             return shutil.disk_usage(self._info["DockerRootDir"]).free
         return 0
 
-    @cached_property
+    @lazy
     def _info(self) -> dict[str, Any]:
         """Return what the engine says about itself."""
         info: dict[str, Any] = self.engine.client.info()

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,6 +22,7 @@ from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
 from helpers.exercises.layer_files import LayerFile, search_layers
+from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import APPS, Sandbox, open_sandbox
 from helpers.experiments.layers.measure import clean_instruction
 from helpers.paths import cache_dir
@@ -62,7 +62,7 @@ class Trial:
     sandbox: Sandbox
     token: str
 
-    @cached_property
+    @lazy
     def image(self) -> dict[str, Any]:
         """Return what the engine knows about the image, building it first."""
         try:
@@ -78,13 +78,13 @@ class Trial:
             ) from None
         return inspect_image(self.sandbox.engine, report.tags[0])
 
-    @cached_property
+    @lazy
     def history(self) -> list[dict[str, Any]]:
         """Return the image's history, the newest entry first."""
         entries: list[dict[str, Any]] = self.sandbox.engine.client.api.history(self.image["Id"])
         return entries
 
-    @cached_property
+    @lazy
     def files(self) -> dict[str, list[LayerFile]]:
         """Return the files in all layers that have the key, and the compilers."""
         key = KEY.encode()
@@ -95,7 +95,7 @@ class Trial:
             compiler=lambda path, content: COMPILERS.search(path) is not None,
         )
 
-    @cached_property
+    @lazy
     def container(self) -> Container:
         """Return a container of the image, starting it first."""
         try:

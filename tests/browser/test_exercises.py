@@ -12,7 +12,7 @@ import pytest
 import requests
 from playwright.sync_api import Locator, Page, expect
 
-from helpers.exercises import solution
+from helpers.exercises import SOLUTIONS, solution, task
 from tests.browser.loading import open_page
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
@@ -59,6 +59,18 @@ CASES = [
         "The container publishes no port.",
         solution("05-publish-port"),
     ),
+    Case(
+        "07-repair-compose",
+        'services:\n  web:\n    build: .\n    ports:\n      - "5000:5000"\n',
+        "copy of app.py",
+        solution("07-repair-compose"),
+    ),
+    Case(
+        "07-rebuild-only-web",
+        "docker compose restart -t 1 web",
+        "files of its old image",
+        solution("07-rebuild-only-web"),
+    ),
 ]
 IDS = [case.task_id for case in CASES]
 
@@ -70,6 +82,7 @@ def notebook(page: Page, served: tuple[str, str]) -> Page:
     cells = [
         nbformat.v4.new_code_cell("from helpers import exercise"),
         *(nbformat.v4.new_code_cell(f'exercise("{case.task_id}")') for case in CASES),
+        nbformat.v4.new_code_cell("# 08-capstone"),
     ]
     content = nbformat.v4.new_notebook(cells=cells)
     content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
@@ -158,6 +171,24 @@ def test_wrong_then_right(notebook: Page, case: Case, give: Any, artifacts: Path
     expect_verdict(exercise, "course-right")
     expect(exercise.locator(".course-mark.course-wrong")).to_have_count(0)
     notebook.screenshot(path=artifacts / f"exercise-{case.task_id}-right.png")
+
+
+@pytest.mark.parametrize("way", ["mouse", "keyboard"])
+def test_folder_wrong_then_right(notebook: Page, way: str) -> None:
+    """A folder is graded by the cell magic."""
+    cell = notebook.locator(".jp-CodeCell", has_text="08-capstone")
+    start, right = task("08-capstone").start, SOLUTIONS / "08-capstone" / "solution"
+    for folder, result in ((start, r"✗ not right"), (right, r"\b(\d+) of \1 right")):
+        cell.locator(".cm-content").click()
+        notebook.keyboard.press("Control+a")
+        notebook.keyboard.insert_text(f"%%grade 08-capstone\n{folder}")
+        if way == "mouse":
+            notebook.locator('[data-command="notebook:run-cell-and-select-next"]').click()
+        else:
+            notebook.keyboard.press("Control+Enter")
+        expect(cell.locator(".jp-OutputArea-output").last).to_contain_text(
+            re.compile(result), timeout=CHECK_SECONDS * 1000
+        )
 
 
 def choose_theme(page: Page, theme: str) -> None:

@@ -16,6 +16,8 @@ from helpers.exercises import Verdict, grade, task
 
 FOLDER = Path(__file__).parent
 TASK_IDS = sorted(path.name for path in FOLDER.iterdir() if (path / "solution").exists())
+# The others are graded with their answers in `tests/engine` and `tests/notebooks`.
+WITH_ANSWERS = [task_id for task_id in TASK_IDS if (FOLDER / task_id / "wrong").exists()]
 # Two containers of these talk to each other. On the second engine, they can only do so where it has
 # a packet filter of its own: in `tests/engine/user_engine_chapters.py`.
 TALKING = ("07-api-and-database", "07-rebuild-only-web")
@@ -80,6 +82,29 @@ def read_hint(path: Path) -> str:
     file = path if path.is_file() else path.with_name(f"{path.name}.hint")
     first = file.read_text(encoding="utf-8").partition("\n")[0] if file.exists() else ""
     return first.removeprefix(MARK) if first.startswith(MARK) else ""
+
+
+def describe_verdicts(task_id: str) -> str:
+    """Grade the start and the solution of a task; return each verdict and the results of its checks."""
+    (case,) = find_cases(task_id, "solution")
+    lines = []
+    for name, submission in (("start", task(task_id).start), ("solution", case.submission)):
+        verdict = grade(task_id, submission)
+        passed = {True: "passed", False: "not passed", None: "not checked"}[verdict.passed]
+        results = [check.text().partition("\n")[0] for check in verdict.checks]
+        lines += [f"{name}: {passed}", *(f"  {result}" for result in results)]
+    return "\n".join(lines)
+
+
+def time_verdicts(cases: list[Case], engine: Engine, at_once: int) -> list[float]:
+    """Grade right answers side by side and return how many seconds each took."""
+    with ThreadPoolExecutor(at_once) as pool:
+        verdicts = pool.map(lambda case: grade(case.task_id, case.submission, engine=engine), cases)
+        seconds = []
+        for verdict in verdicts:
+            assert verdict.passed, verdict
+            seconds.append(verdict.seconds)
+        return seconds
 
 
 def list_problems(cases: list[Case], engine: Engine | None, at_once: int = AT_ONCE) -> list[str]:

@@ -12,10 +12,10 @@ from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, TOOLS, owner_id
 from helpers.exercises import image_or_container, task
 from helpers.exercises.sandbox import TRY_LABEL
-from tests.exercises.cases import TALKING, TASK_IDS, find_cases, list_problems
+from tests.exercises.cases import TALKING, WITH_ANSWERS, find_cases, list_problems
 
-HANDS_ON = [task_id for task_id in TASK_IDS if task(task_id).kind != "prediction"]
 CAPSTONE = "08-capstone"
+HANDS_ON = [each for each in WITH_ANSWERS if task(each).kind != "prediction"]
 
 
 def list_objects(engine: Engine) -> set[str]:
@@ -53,13 +53,19 @@ def leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("task_id", HANDS_ON)
+def expect_no_problems(problems: list[str]) -> None:
+    """Show whole verdicts, which pytest would shorten."""
+    if problems:
+        pytest.fail("\n\n".join(problems), pytrace=False)
+
+
+@pytest.mark.parametrize("task_id", [*HANDS_ON, CAPSTONE])
 def test_start_is_a_case(task_id: str) -> None:
     (start,) = find_cases(task_id, "start")
     assert start.submission == task(task_id).start
 
 
-@pytest.mark.parametrize("task_id", [each for each in HANDS_ON if each != CAPSTONE])
+@pytest.mark.parametrize("task_id", HANDS_ON)
 def test_there_are_enough_cases(task_id: str) -> None:
     """The faults of the capstone are left one by one in `tests/engine/test_capstone.py`."""
     assert len(find_cases(task_id, "wrong")) >= 8
@@ -76,11 +82,11 @@ class TestStartAndSolution:
     def engine(self, each_engine: Engine) -> Engine:
         return each_engine
 
-    @pytest.mark.parametrize("task_id", [each for each in TASK_IDS if each != CAPSTONE])
+    @pytest.mark.parametrize("task_id", WITH_ANSWERS)
     def test_verdicts(self, engine: Engine, task_id: str) -> None:
         if engine.kind == "user" and task_id in TALKING:
             pytest.skip("user_engine_chapters grades it on this engine")
-        assert list_problems(find_cases(task_id, "start", "solution") * 2, engine) == []
+        expect_no_problems(list_problems(find_cases(task_id, "start", "solution") * 2, engine))
 
 
 @pytest.mark.engine
@@ -91,14 +97,14 @@ def test_capstone(private_engine: Engine) -> None:
     `user_engine_chapters` checks the capstone on one that has it.
     """
     cases = find_cases(CAPSTONE, "start", "solution")
-    assert list_problems(cases, private_engine, at_once=2) == []
+    expect_no_problems(list_problems(cases, private_engine, at_once=2))
 
 
 @pytest.mark.engine
 @pytest.mark.usefixtures("leaves_nothing")
-@pytest.mark.parametrize("task_id", TASK_IDS)
+@pytest.mark.parametrize("task_id", WITH_ANSWERS)
 def test_answers(private_engine: Engine, task_id: str) -> None:
-    assert list_problems(find_cases(task_id, "right", "wrong"), private_engine) == []
+    expect_no_problems(list_problems(find_cases(task_id, "right", "wrong"), private_engine))
 
 
 @pytest.mark.engine
@@ -106,4 +112,4 @@ def test_answers(private_engine: Engine, task_id: str) -> None:
 def test_five_at_once(private_engine: Engine) -> None:
     """Five tries with the same names and ports don't interfere."""
     cases = find_cases("05-publish-port", "solution") * 5
-    assert list_problems(cases, private_engine, at_once=5) == []
+    expect_no_problems(list_problems(cases, private_engine, at_once=5))

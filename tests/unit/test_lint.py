@@ -14,7 +14,7 @@ from helpers.paths import CHECKOUT
     "command",
     [
         ("ruff", "check", "--no-cache", "."),
-        ("ruff", "format", "--no-cache", "--check", "helpers", "tests"),
+        ("ruff", "format", "--no-cache", "--check", "."),
         ("mypy", "helpers"),
     ],
     ids=" ".join,

@@ -18,7 +18,7 @@ from pathlib import Path
 from helpers import process
 from helpers.engine import probe
 from helpers.engine.engine import Engine
-from helpers.engine.private import install
+from helpers.engine.private import build_group, install
 from helpers.engine.private.leases import Leases
 from helpers.engine.private.network import Network
 from helpers.engine.private.privileges import STOP_SECONDS, as_root, kill, run_quietly, terminate
@@ -131,6 +131,7 @@ class PrivateEngine:
             raise
         if answer := self.answer():
             self.network.restore_other_engines()
+            build_group.make_group(self.host)
             return answer
         self.halt()
         last = self.log.read_text(errors="replace").strip().rpartition("\n")[2][-300:]
@@ -150,6 +151,7 @@ class PrivateEngine:
         self._end_leftovers()
         if not self.daemons():
             self.network.restore(bridges)
+            build_group.remove_group(self.host)
 
     # -- parts ----------------------------------------------------------------------------
     def _containerd_command(self) -> list[str]:

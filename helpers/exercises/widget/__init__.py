@@ -7,6 +7,7 @@ that a stored notebook does not contain it.
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import asdict
 from html import escape
@@ -125,7 +126,8 @@ class ExerciseWidget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         about = self.task
         lines = [about["title"], about["prompt"]]
-        html = f"<h3>{escape(about['title'])}</h3><p>{escape(about['prompt'])}</p>"
+        prompt = re.sub("`(.*?)`", r"<code>\1</code>", escape(about["prompt"]))
+        html = f"<h3>{escape(about['title'])}</h3><p>{prompt}</p>"
         if about["language"]:
             lines.append(about["start"])
             html += f"<pre>{escape(about['start'])}</pre>"

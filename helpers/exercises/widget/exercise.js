@@ -218,7 +218,7 @@ function render({ model, el }) {
   buttons.append(resetButton);
   if (task.has_solution) buttons.append(solutionButton);
   buttons.append(status);
-  root.append(make("h3", {}, task.title), make("p", {}, task.prompt), input.element, buttons, feedback);
+  root.append(make("h3", {}, task.title), make("p", {}, ...prose(task.prompt)), input.element, buttons, feedback);
   el.append(root);
 
   function update() {
