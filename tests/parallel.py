@@ -1,35 +1,34 @@
-"""The whole suite in two processes of pytest-xdist, each with an engine of its own.
+"""The whole suite in two processes of pytest-xdist; each takes the next group of tests when free.
 
-One process runs what uses the private engine, in order, because chapters and tests share its names
-and ports. The other runs what uses a second engine. Tests without an engine fill the gaps.
+Chapters and tests on the private engine share names and ports, so they run in order in one process.
+Exercises have names and ports of their own, and the others start engines of their own.
 """
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# These start engines of their own.
-SECOND_ENGINE = (
-    "test_cleanup.py",
-    "test_engine_policy.py",
-    "test_private_life.py",
-    "test_user_engine_chapters.py",
-    "user_engine",
-)
+# A group, and what the ids of its tests contain. The first that matches is used.
+GROUPS = {
+    "second engine": r"user_engine|test_(chapter_04|cleanup|engine_policy|private_life)\.py",
+    "exercises": r"tests/exercises/|test_capstone\.py|exercise_verdicts\.ipynb",
+    "stored slides": r"test_slides\.py.*\[0[235678]_",
+}
 
 
 class EngineScheduling(LoadScopeScheduling):
-    """Keep the tests of one engine in one process. (xdist's loadgroup does not know pytest 9.2.)"""
+    """Keep the tests of a group in one process. (xdist's loadgroup does not know pytest 9.2.)"""
 
     def _split_scope(self, nodeid: str) -> str:
-        """Return the engine that a test uses; a test without an engine is a scope by itself."""
+        """Return the group of a test; a test without an engine is a group by itself."""
         if nodeid.startswith("tests/unit/"):
             return nodeid
-        if "private_engine" in nodeid:
-            return "private"
-        return "second" if any(name in nodeid for name in SECOND_ENGINE) else "private"
+        names = (name for name, pattern in GROUPS.items() if re.search(pattern, nodeid))
+        return next(names, "private engine")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> EngineScheduling:

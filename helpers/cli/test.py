@@ -21,7 +21,10 @@ from helpers.setup.console import say, step
 
 CELL_SECONDS = 300
 USUAL_MINUTES = "30 to 40"
-IN_TWO_PROCESSES = ("-p", "tests.parallel", "-n", "2", "tests", "notebooks")
+IN_TWO_PROCESSES = (
+    *("-p", "tests.parallel", "-n", "2", "--durations=30", "--durations-min=5"),
+    *("tests", "notebooks"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

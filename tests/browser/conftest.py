@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 from playwright.sync_api import Page, expect, sync_playwright
 
 from helpers.cli import lab, look, work
@@ -37,13 +40,17 @@ def served_engine(private_engine: Engine) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def served(
-    served_engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, str]]:
-    """Serve fresh copies of the chapters; yield the address and token of JupyterLab."""
+def lab_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that JupyterLab serves, with fresh copies of the chapters."""
     root = tmp_path_factory.mktemp("lab")
     work.lay_out(work=root)
-    with serve(served_engine, root) as address_and_token:
+    return root
+
+
+@pytest.fixture(scope="module")
+def served(served_engine: Engine, lab_root: Path) -> Iterator[tuple[str, str]]:
+    """Serve the chapters; yield the address and token of JupyterLab."""
+    with serve(served_engine, lab_root) as address_and_token:
         yield address_and_token
 
 
@@ -97,6 +104,28 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             yield browser.new_page()
         finally:
             browser.close()
+
+
+@pytest.fixture(scope="module")
+def open_stored(page: Page, served: tuple[str, str], lab_root: Path) -> Callable[[str], Page]:
+    """Return a function that opens a chapter with the outputs that are stored in it."""
+
+    def open_chapter(chapter: str) -> Page:
+        address, token = served
+        copy = lab_root / "notebooks" / f"{chapter}.ipynb"
+        shutil.copy(work.SOURCE / copy.name, copy)
+        trust(copy, lab_root)
+        notebook = f"{address}/lab/tree/notebooks/{chapter}.ipynb?token={token}"
+        open_page(page, notebook, page.get_by_text("| Idle"))
+        return page
+
+    return open_chapter
+
+
+def trust(notebook: Path, root: Path) -> None:
+    """Sign a notebook for the JupyterLab that serves a folder: it draws stored widgets only then."""
+    (root / "data").mkdir(exist_ok=True)
+    NotebookNotary(data_dir=str(root / "data")).sign(nbformat.read(notebook, as_version=4))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""Chapter 04 in a browser: Run All, the exercise, the figure and the layer widget."""
+"""Chapter 04 in a browser: Run All, the exercise, the figure and the layer widget.
+
+On the containerd image store; `test_slides` runs the chapter in the browser on the classic one.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ RUN_SECONDS, CHECK_SECONDS = 240, 120
 
 
 @pytest.fixture(scope="module")
-def served_engine(each_engine: Engine) -> Engine:
-    """Return each engine, so that the chapter runs on both image stores."""
-    return each_engine
+def served_engine(user_engine: Engine) -> Engine:
+    """Return the engine with the containerd image store."""
+    return user_engine
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def notebook(page: Page, served: tuple[str, str]) -> Page:
     """Return a notebook with the exercises, run."""
     address, token = served
     cells = [
-        nbformat.v4.new_code_cell("from helpers import exercise"),
+        nbformat.v4.new_code_cell("%reload_ext helpers\nfrom helpers import exercise"),
         *(nbformat.v4.new_code_cell(f'exercise("{case.task_id}")') for case in CASES),
         nbformat.v4.new_code_cell("# 08-capstone"),
     ]

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.sign import NotebookNotary
 from playwright.sync_api import Page, expect
 
 from helpers.cli import present, work
+from tests.browser.conftest import trust
 from tests.browser.loading import open_page
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
@@ -138,9 +138,7 @@ def deck(
     if not is_live:
         stored = present.as_deck(nbformat.read(work.SOURCE / path.name, as_version=4))
         nbformat.write(stored, path)
-        # JupyterLab draws stored widgets only in a trusted notebook.
-        (root / "data").mkdir()
-        NotebookNotary(data_dir=str(root / "data")).sign(nbformat.read(path, as_version=4))
+        trust(path, root)
     with serve_deck(root) as (address, token):
         notebook = f"{address}/lab/tree/notebooks/{path.name}?token={token}"
         open_page(page, notebook, page.locator(".jp-deck-mod-visible").first)
