@@ -22,11 +22,12 @@ def name_group(host: str) -> str:
     return f"dcourse-{hashlib.sha256(host.encode()).hexdigest()[:8]}"
 
 
-def list_limits(name: str, root: Path = CGROUPS) -> dict[Path, str]:
+def list_limits(name: str) -> dict[Path, str]:
     """Return the limits of a group: the files that hold them, and their values.
 
     Source: the kernel's admin-guide/cgroup-v1 and admin-guide/cgroup-v2.
     """
+    root = CGROUPS
     quota = (os.cpu_count() or 1) * CPU_PERIOD * 3 // 4
     if (root / "cgroup.controllers").exists():
         group = root / name
