@@ -19,7 +19,9 @@ ENGINE_STOPPED = (
     "The build was cut off: the Docker Engine stopped answering.",
     "Start it again (python3 -m helpers engine start, or Docker Desktop). Finished steps are cached.",
 )
-# With the containerd image store, where something else is built or removed at the same time.
+# Seen with the containerd image store (Engine 28.5), when a build gives another image's name away or
+# something is removed while it exports: the engine removes layers that the build is about to use.
+LOST_LAYER = re.compile(r"failed to prepare extraction snapshot|parent snapshot \S+ does not exist")
 CACHE_LOST = (
     "The build failed: the engine removed a part of its cache while the build was using it.",
     "Build again.",
@@ -46,7 +48,7 @@ _EXPLANATIONS = _DISK_FULL | {
     r"error reading from server|Cannot connect to the Docker daemon|connection refused|"
     r"transport is closing|client connection is closing|code = Unavailable|broken pipe|"
     r"failed to receive status|connection reset by peer|no active session|docker\.sock": ENGINE_STOPPED,
-    r"failed to prepare extraction snapshot|snapshot \S+ does not exist": CACHE_LOST,
+    LOST_LAYER.pattern: CACHE_LOST,
     r'failed to calculate checksum of .*?"/?([^"]+)": not found': (
         "The build failed: {0!r} is not in the build context.",
         "Check its spelling, that it is in the folder you build, and that .dockerignore keeps it.",

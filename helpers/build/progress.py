@@ -56,6 +56,18 @@ class BuildProgress:
                 self.vertexes[item["vertex"]].output += data
         return started_name
 
+    def with_earlier(self, earlier: BuildProgress) -> BuildProgress:
+        """Return this progress of a repeated build, with the steps that the earlier try had run.
+
+        Steps are joined by name: their digests depend on the session that sends the build context.
+        """
+        ran = {each.name: each for each in earlier.vertexes.values() if not each.error}
+        vertexes = {
+            digest: ran[vertex.name] if vertex.cached and vertex.name in ran else vertex
+            for digest, vertex in self.vertexes.items()
+        }
+        return BuildProgress(vertexes, self.text)
+
 
 def read_messages(lines: Iterable[str], text: list[str]) -> Iterator[dict[str, Any]]:
     """Yield the JSON messages of a progress stream, one a line; append other lines to `text`."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from helpers.build.dockerfile import parse, shorten
-from helpers.build.failure import ENGINE_STOPPED, NO_STAGE, explain
+from helpers.build.failure import ENGINE_STOPPED, LOST_LAYER, NO_STAGE, explain
 from helpers.build.progress import BuildProgress, read_messages
 from helpers.build.provenance import read_record
 from helpers.build.report import list_rows
@@ -29,6 +29,7 @@ from helpers.process import stop_group
 
 # Older engines crash on a Dockerfile that holds only ARG, with all their containers.
 CHECKS_STAGES_ITSELF = 27
+MOST_TRIES = 3  # of a build in which the engine removes layers that are in use
 
 
 def build_image(
@@ -69,6 +70,11 @@ def build_image(
         command += [*(["--no-cache"] if no_cache else []), f"--metadata-file={metadata}"]
         command += [*named_contexts(engine, text), *options, str(folder)]
         progress, code = _run(command, engine, on_start, on_progress)
+        for _ in range(MOST_TRIES - 1):
+            if code == 0 or not lost_layer(progress):
+                break
+            again, code = _run(command, engine, on_start, on_progress)
+            progress = again.with_earlier(progress)
         seconds = time.monotonic() - start
         try:
             if code != 0:  # if the engine is gone, whatever was printed is a consequence of that
@@ -79,6 +85,12 @@ def build_image(
             raise BuildFailed(*ENGINE_STOPPED) from None
     rows = list_rows(progress, parse(text), lines, target)
     return BuildReport(image_id, (tag,), seconds, tuple(rows))
+
+
+def lost_layer(progress: BuildProgress) -> bool:
+    """Return whether a build failed because the engine removed a layer that it was using."""
+    errors = (vertex.error for vertex in progress.vertexes.values())
+    return any(LOST_LAYER.search(text) for text in [*errors, *progress.text])
 
 
 def check_stages(engine: Engine, text: str) -> None:

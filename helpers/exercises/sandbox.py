@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from helpers.build.dockerfile import parse
-from helpers.build.failure import CACHE_LOST
 from helpers.build.result import BuildReport
 from helpers.build.run import build_image
 from helpers.engine import base_image
@@ -110,27 +109,20 @@ class Sandbox:
             if self.on_progress:
                 self.on_progress(step)
 
-        def build() -> BuildReport:
-            return build_image(
-                folder,
-                tag=self.name(f"image-{uuid.uuid4().hex[:6]}"),
-                dockerfile=file,
-                options=options,
-                on_start=child.append,
-                on_progress=note_step,
-                engine=self.engine,
-            )
-
         with self.watch(lambda: cancel(child), BUILD_SECONDS):
-            tries = 3
-            while True:
-                tries -= 1
-                try:
-                    return build()
-                except BuildFailed as failure:
-                    self.raise_overrun()
-                    if not tries or not failure.message.startswith(CACHE_LOST[0]):
-                        raise explain_failed_build(failure) from None
+            try:
+                return build_image(
+                    folder,
+                    tag=self.name(f"image-{uuid.uuid4().hex[:6]}"),
+                    dockerfile=file,
+                    options=options,
+                    on_start=child.append,
+                    on_progress=note_step,
+                    engine=self.engine,
+                )
+            except BuildFailed as failure:
+                self.raise_overrun()
+                raise explain_failed_build(failure) from None
 
     def build_own(self, dockerfile: str) -> str:
         """Build an image of the exercise's own in the sandbox's folder and return its name."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from helpers.build.failure import LOST_LAYER
 from helpers.compose.adapt import context_args
 from helpers.engine import base_image, probe
 from helpers.engine.engine import Engine
@@ -29,7 +30,13 @@ ABOUT_IMAGES = ("history", "image", "images", "tag")
 VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+:/")
 # On the containerd image store, `docker system df` fails if something is removed while it counts.
 REMOVED_MEANWHILE = re.compile(r"Error response from daemon: .*not (?:found|exist)")
-MOST_COUNTS = 5
+MOST_TRIES = 5
+# What fails because the engine removes something that it is using, and succeeds when run again: the
+# message, and the note.
+RUN_AGAIN = {
+    "build": (LOST_LAYER, "the engine removed a layer that the build needs; it builds again"),
+    "system df": (REMOVED_MEANWHILE, "something was removed while the engine counted; again"),
+}
 
 
 # --- several commands, and the verdict
@@ -113,12 +120,23 @@ def run(plan: Plan, options: Options, engine: Engine) -> Ended:
         command = _prepare(adapted, engine, env, Path(folder))
         if adapted.is_rewritten and engine.kind == "user":
             note(f"run here as: {adapted.line}")
-        for _ in range(MOST_COUNTS):
+        for _ in range(MOST_TRIES):
             ended = stream(command, env, until=options.until, seconds=options.seconds)
-            if not (adapted.args[:2] == ("system", "df") and REMOVED_MEANWHILE.search(ended.tail)):
+            why = why_again(adapted, ended)
+            if not why:
                 break
-            note("something was removed while the engine counted; it counts again")
+            note(why)
         return ended
+
+
+def why_again(plan: Plan, ended: Ended) -> str:
+    """Return why a failed command is to be run again, "" if it is not."""
+    if ended.why == "exit" and ended.code != 0:
+        for name in (plan.command.removeprefix("compose "), " ".join(plan.args[:2])):
+            message, why = RUN_AGAIN.get(name, (None, ""))
+            if message and message.search(ended.tail):
+                return why
+    return ""
 
 
 def _prepare(plan: Plan, engine: Engine, env: Mapping[str, str], folder: Path) -> Command:

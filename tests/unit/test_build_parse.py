@@ -67,6 +67,17 @@ def test_seconds_are_the_sum_of_intervals():
     assert progress.vertexes["[1/2] X"].seconds == pytest.approx(1.5)
 
 
+def test_repeated_build_keeps_what_the_first_try_ran():
+    first = progress_of(vertex("[1/2] A", (1, 2)), vertex("[2/2] B", (2, 5)))
+    again = progress_of(vertex("[1/2] A", (6, 6)), vertex("[2/2] B", (6, 6)))
+    first.vertexes["[2/2] B"].error = "cut off"
+    for each in again.vertexes.values():
+        each.cached = True
+    merged = again.with_earlier(first).vertexes
+    assert [each.cached for each in merged.values()] == [False, True]
+    assert merged["[1/2] A"].seconds == pytest.approx(1)
+
+
 def test_unfinished_vertex_has_no_seconds():
     progress = BuildProgress()
     message = {"vertexes": [{"digest": "a", "name": "[2/3] RUN x", "started": TIME.format(1)}]}

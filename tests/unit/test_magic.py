@@ -10,7 +10,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 from helpers.errors import CourseError, DockerCommandFailed
 from helpers.magic import child
-from helpers.magic.execute import judge
+from helpers.magic.execute import judge, why_again
 from helpers.magic.parse import Options, magic_options, plan, plans
 from helpers.magic.words import split_commands
 
@@ -331,3 +331,23 @@ def test_failure_mentions_output_only_if_any(code, hint):
         judge(plan("pull x", PRIVATE), ended, Options(), PRIVATE)
     assert caught.value.message == "docker failed with exit code 1: docker pull x"
     assert caught.value.hint == hint
+
+
+LOST = 'failed to prepare extraction snapshot "extract-1 sha256:a": parent snapshot does not exist'
+REMOVED = "Error response from daemon: layer not found"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "tail", "is_again"),
+    [
+        ("build -t app .", 1, f"ERROR: failed to build: {LOST}: not found", True),
+        ("build -t app .", 1, "ERROR: failed to build: exit code: 3", False),
+        ("build -t app .", 0, LOST, False),
+        ("run app", 1, LOST, False),
+        ("system df", 1, REMOVED, True),
+        ("run app", 1, REMOVED, False),
+    ],
+)
+def test_what_the_engine_removed_meanwhile_is_tried_again(line, code, tail, is_again):
+    ended = child.Ended("exit", code, printed=True, tail=tail)
+    assert bool(why_again(plan(line, PRIVATE), ended)) is is_again
