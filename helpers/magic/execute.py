@@ -33,8 +33,10 @@ REMOVED_MEANWHILE = re.compile(r"Error response from daemon: .*not (?:found|exis
 MOST_TRIES = 5
 # What fails because the engine removes something that it is using, and succeeds when run again: the
 # message, and the note.
+LOST = (LOST_LAYER, "the engine removed a layer that the build needs; it builds again")
 RUN_AGAIN = {
-    "build": (LOST_LAYER, "the engine removed a layer that the build needs; it builds again"),
+    "build": LOST,
+    "up": LOST,
     "system df": (REMOVED_MEANWHILE, "something was removed while the engine counted; again"),
 }
 

@@ -343,6 +343,7 @@ REMOVED = "Error response from daemon: layer not found"
         ("build -t app .", 1, f"ERROR: failed to build: {LOST}: not found", True),
         ("build -t app .", 1, "ERROR: failed to build: exit code: 3", False),
         ("build -t app .", 0, LOST, False),
+        ("compose up --build", 1, f"target web: failed to solve: {LOST}", True),
         ("run app", 1, LOST, False),
         ("system df", 1, REMOVED, True),
         ("run app", 1, REMOVED, False),
