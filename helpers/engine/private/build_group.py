@@ -37,12 +37,17 @@ def list_limits(name: str) -> dict[Path, str]:
             group / "pids.max": str(PROCESSES),
             group / "cpu.max": f"{quota} {CPU_PERIOD}",
         }
-    return {
-        root / "memory" / name / "memory.use_hierarchy": "1",  # the limit holds for groups below
-        root / "memory" / name / "memory.limit_in_bytes": str(MEMORY_BYTES),
+    memory = root / "memory" / name
+    limits = {
+        memory / "memory.use_hierarchy": "1",  # the limit holds for groups below
+        memory / "memory.limit_in_bytes": str(MEMORY_BYTES),
         root / "pids" / name / "pids.max": str(PROCESSES),
         root / "cpu" / name / "cpu.cfs_quota_us": str(quota),
     }
+    with_swap = "memory.memsw.limit_in_bytes"
+    if (root / "memory" / with_swap).exists():  # some kernels don't count swap
+        limits[memory / with_swap] = str(MEMORY_BYTES)
+    return limits
 
 
 def make_group(host: str) -> None:
