@@ -22,10 +22,7 @@ ENGINE_STOPPED = (
 # Seen with the containerd image store (Engine 28.5), when a build gives another image's name away or
 # something is removed while it exports: the engine removes layers that the build is about to use.
 LOST_LAYER = re.compile(r"failed to prepare extraction snapshot|parent snapshot \S+ does not exist")
-CACHE_LOST = (
-    "The build failed: the engine removed a part of its cache while the build was using it.",
-    "Build again.",
-)
+LAYER_LOST = ("The build failed: the engine removed a layer that the build needs.", "Build again.")
 NO_STAGE = ("The Dockerfile has no FROM.", "Start it with a base image: FROM python:3.13-slim.")
 
 # A pattern in BuildKit's error or output → the message and the hint. The first that matches is
@@ -48,7 +45,7 @@ _EXPLANATIONS = _DISK_FULL | {
     r"error reading from server|Cannot connect to the Docker daemon|connection refused|"
     r"transport is closing|client connection is closing|code = Unavailable|broken pipe|"
     r"failed to receive status|connection reset by peer|no active session|docker\.sock": ENGINE_STOPPED,
-    LOST_LAYER.pattern: CACHE_LOST,
+    LOST_LAYER.pattern: LAYER_LOST,
     r'failed to calculate checksum of .*?"/?([^"]+)": not found': (
         "The build failed: {0!r} is not in the build context.",
         "Check its spelling, that it is in the folder you build, and that .dockerignore keeps it.",

@@ -391,14 +391,15 @@ NO_DATABASE = (
 def shares_network(container: Container, log: str) -> bool:
     """Return whether a running container on a network of this one has the name in the log."""
     host = re.search(r"failed to resolve host '([^']*)'", log)
-    networks = set(container.inspect()["NetworkSettings"]["Networks"])
-    for other in container.engine.client.containers.list(
-        filters={"network": sorted(networks)}, ignore_removed=True
-    ):
-        for name, settings in other.attrs["NetworkSettings"]["Networks"].items():
-            if host and name in networks and host[1] in (settings["Aliases"] or ()):
-                return True
-    return False
+    own = container.inspect()["NetworkSettings"]["Networks"]
+    others = container.engine.client.containers.list(
+        filters={"network": list(own)}, ignore_removed=True
+    )
+    networks = [each.attrs["NetworkSettings"]["Networks"] for each in others]
+    names = {
+        n for each in networks for key in own.keys() & each for n in each[key]["Aliases"] or ()
+    }
+    return host is not None and host[1] in names
 
 
 def explain_loss(

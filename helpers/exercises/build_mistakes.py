@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from helpers.build.failure import CACHE_LOST, ENGINE_STOPPED
+from helpers.build.failure import ENGINE_STOPPED, LAYER_LOST
 from helpers.errors import BuildFailed, CourseError, Mistake
 
 NETWORK = re.compile(
@@ -57,7 +57,7 @@ MISTAKES = (
 def explain_failed_build(failure: BuildFailed) -> Exception:
     """Return the Mistake behind a failed build, or a CourseError if it is not the student's."""
     text = "\n".join([failure.message, *failure.output])
-    not_the_students = (ENGINE_STOPPED[0], CACHE_LOST[0])
+    not_the_students = (ENGINE_STOPPED[0], LAYER_LOST[0])
     if failure.message.startswith(not_the_students) or "disk is full" in failure.message:
         return CourseError(failure.message, failure.hint)
     if NETWORK.search(text):

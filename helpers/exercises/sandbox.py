@@ -44,7 +44,12 @@ BUILD_SECONDS = 90.0
 DISK_BYTES = 1_500_000_000
 LIMITS = ("--memory=512m", "--memory-swap=512m", "--pids-limit=200", "--cpus=1")
 LOG_LIMITS = ("--log-driver=json-file", "--log-opt=max-size=2m", "--log-opt=max-file=1")
-BUILD_LIMITS = ("--memory=1500m", "--memory-swap=1500m", "--pids-limit=400", "--cpus=1")
+BUILD_LIMITS = (
+    f"--memory={build_group.MEMORY_BYTES}",
+    f"--memory-swap={build_group.MEMORY_BYTES}",
+    f"--pids-limit={build_group.PROCESSES}",
+    "--cpus=1",
+)
 # Without a registry, builds from any of these use the course's base image, which is Debian too.
 PYTHON_TAGS = [
     f"python:{version}{variant}"

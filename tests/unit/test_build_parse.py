@@ -12,7 +12,7 @@ import pytest
 
 from helpers.build import build_image
 from helpers.build.dockerfile import parse, shorten
-from helpers.build.failure import CACHE_LOST, explain
+from helpers.build.failure import LAYER_LOST, explain
 from helpers.build.progress import BuildProgress, read_messages
 from helpers.build.report import list_rows
 from helpers.build.result import BuildReport, BuildStep
@@ -254,7 +254,7 @@ def test_exit_codes_are_explained(code, expected):
             'failed to prepare extraction snapshot "extract-5 sha256:a0": parent snapshot '
             "sha256:d0 does not exist: not found",
             "",
-            CACHE_LOST[0],
+            LAYER_LOST[0],
         ),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.build.failure import CACHE_LOST
+from helpers.build.failure import LAYER_LOST
 from helpers.build.result import BuildReport, BuildStep
 from helpers.cli import main
 from helpers.engine.engine import Engine
@@ -281,7 +281,7 @@ def test_all_checks_passed() -> None:
     [
         ("The build failed: a RUN command ended with exit code 1.", ("NewConnectionError",), ""),
         ("The build failed: the engine's disk is full (no space left on device).", (), ""),
-        (f"{CACHE_LOST[0]}\n  Dockerfile, line 3: COPY . .", (), ""),
+        (f"{LAYER_LOST[0]}\n  Dockerfile, line 3: COPY . .", (), ""),
         ("The build failed: the base image 'x' is not available.", (), "base-image"),
         ("The Dockerfile has an unknown instruction: X.", (), "unknown-instruction"),
         ("The build failed: something new.", (), "build-fails"),
