@@ -40,6 +40,20 @@ def test_copies_have_no_outputs(source: Path, tmp_path: Path) -> None:
     assert "the answer" in (source / "04_x.ipynb").read_text()
 
 
+def test_speaker_notes_are_collapsed(source: Path, tmp_path: Path) -> None:
+    cells = [
+        nbformat.v4.new_markdown_cell(kind, id=kind, metadata={"slideshow": {"slide_type": kind}})
+        for kind in ("slide", "notes")
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), source / "04_x.ipynb")
+    work = tmp_path / "work"
+    work.mkdir()
+    lay_out(source, work)
+    slide, notes = json.loads((work / "notebooks/04_x.ipynb").read_text())["cells"]
+    assert notes["metadata"]["jupyter"] == {"source_hidden": True}
+    assert "jupyter" not in slide["metadata"]
+
+
 def test_jupyterlab_has_nothing_to_add(source: Path, tmp_path: Path) -> None:
     """JupyterLab marks a chapter as changed if its metadata differs from the kernel's."""
     work = tmp_path / "work"
