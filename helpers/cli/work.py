@@ -79,9 +79,9 @@ def _kept_line(name: str) -> str:
 
 
 def _student_copy(path: Path) -> bytes:
-    """Return a file's bytes, for a chapter without outputs and with its speaker notes collapsed.
+    """Return a file's bytes, for a chapter without outputs and without speaker notes.
 
-    Notes may say what an exercise asks. The `language_info` is the kernel's: JupyterLab sets it once
+    Notes may say what the exercise above asks; `present --notes` shows them. The `language_info` is the kernel's: JupyterLab sets it once
     the kernel runs, which would mark the chapter as changed.
     """
     from ipykernel.ipkernel import IPythonKernel
@@ -90,11 +90,14 @@ def _student_copy(path: Path) -> bytes:
     if path.suffix != ".ipynb":
         return data
     notebook = json.loads(data)
+    notebook["cells"] = [
+        cell
+        for cell in notebook["cells"]
+        if cell["metadata"].get("slideshow", {}).get("slide_type") != "notes"
+    ]
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
-        elif cell["metadata"].get("slideshow", {}).get("slide_type") == "notes":
-            cell["metadata"]["jupyter"] = {"source_hidden": True}
     notebook["metadata"].pop("widgets", None)
     notebook["metadata"]["language_info"] = IPythonKernel.language_info
     return json.dumps(notebook, indent=1, ensure_ascii=False).encode()
