@@ -13,6 +13,7 @@ from pathlib import Path
 
 from helpers.errors import CourseError, ExitCode
 from helpers.exercises import task
+from helpers.exercises.prediction import parse_json
 from helpers.exercises.progress import grade_and_record
 
 EXIT_CODES = {True: ExitCode.SUCCESS, False: ExitCode.FAILED, None: ExitCode.CANNOT_RUN}
@@ -22,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("task_id", metavar="TASK_ID", help="for example 03-repair-dockerfile")
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help="your answer: text, JSON for a prediction, a folder"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="the file with your answer (a prediction is JSON), or the capstone's folder",
     )
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
@@ -37,35 +41,19 @@ def run(args: argparse.Namespace) -> int:
 
 def read_submission(path: Path, kind: str) -> object:
     """Return the answer in a file, as `grade` takes it. Raises CourseError if it can't be read."""
-    if kind == "prediction":
-        return read_json(path)
     if kind == "folder":
         if not path.is_dir():
             raise CourseError(f"{path} is not a folder.", "Pass the folder with your answer.")
         return path
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise CourseError(
             f"Can't read {path}: {error.strerror}.", "Pass the file with your answer."
         ) from error
     except UnicodeDecodeError as error:
         raise CourseError(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from error
-
-
-def read_json(path: Path) -> object:
-    """Return the content of a JSON file. Raises CourseError if it can't be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CourseError(
-            f"Can't read {path}: {error.strerror}.", "Pass the file with your answer."
-        ) from error
-    except ValueError as error:
-        raise CourseError(
-            f"{path} is not valid JSON: {error}.",
-            'Write it as {"order": {"instruction": "cached"}}.',
-        ) from error
+    return parse_json(text, str(path)) if kind == "prediction" else text
 
 
 def show_progress(line: str) -> None:

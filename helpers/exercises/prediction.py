@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -90,6 +91,16 @@ class Prediction:
                     )
                 answers[group][name] = word
         return answers
+
+
+def parse_json(text: str, name: str) -> object:
+    """Return a prediction that is written as JSON; `name` is where. Raises CourseError."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise CourseError(
+            f"{name} is not valid JSON: {error}.", 'Write it as {"group": {"question": "answer"}}.'
+        ) from None
 
 
 def _skip_all(answers: Answers, hint: str) -> tuple[Check, ...]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 
-from helpers.errors import CourseError
 from helpers.exercises import task
+from helpers.exercises.prediction import parse_json
 from helpers.exercises.progress import grade_and_record
 from helpers.notebook.course_function import friendly_errors
 from helpers.notebook.progress_bar import show_progress
@@ -31,22 +30,12 @@ class GradeMagic(Magics):
         """
         task_id = line.strip()
         kind = task(task_id).kind
-        answer = read_json(cell) if kind == "prediction" else cell
+        answer = parse_json(cell, "This") if kind == "prediction" else cell
         if kind == "folder":
             answer = Path(cell.strip())
         with friendly_errors("the check"), show_progress() as update:
             verdict = grade_and_record(task_id, answer, update)
         print(verdict.text())
-
-
-def read_json(cell: str) -> object:
-    """Return the JSON in a cell. Raises CourseError."""
-    try:
-        return json.loads(cell)
-    except ValueError as error:
-        raise CourseError(
-            f"This is not valid JSON: {error}.", 'Write it as {"group": {"question": "answer"}}.'
-        ) from None
 
 
 def load(ipython: InteractiveShell) -> None:
