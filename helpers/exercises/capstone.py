@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 import uuid
@@ -33,7 +32,7 @@ from helpers.exercises.checks import CheckFunction, HandsOn
 from helpers.exercises.compose_policy import check_model
 from helpers.exercises.frame import Task
 from helpers.exercises.lazy import lazy
-from helpers.exercises.sandbox import APPS
+from helpers.exercises.sandbox import APPS, copy_folder
 from helpers.experiments.layers.measure import inspect_layers
 from helpers.process import wait_until
 
@@ -195,8 +194,7 @@ def copy_project(folder: Path, engine: Engine) -> Iterator[Trial]:
     if not folder.is_dir():
         raise CourseError(f"There is no folder {folder}.", 'Open it with open_app("capstone").')
     with tempfile.TemporaryDirectory(prefix="course-capstone-") as temporary:
-        copy = Path(temporary) / "project"
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__", ".git"))
+        copy = copy_folder(folder, Path(temporary, "project"), "__pycache__", ".git")
         command = ("compose", "--project-directory", str(copy), "config", "--format", "json")
         completed = engine.run(*command)
         if completed.returncode:

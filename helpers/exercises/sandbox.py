@@ -280,6 +280,18 @@ def cancel(children: list[subprocess.Popen[str]]) -> None:
                 break
 
 
+def copy_folder(source: Path, target: Path, *ignored: str) -> Path:
+    """Copy a folder; return the copy, whose name is the target's and a part that no other try has.
+
+    BuildKit keeps the files of a build context under its folder's name, and takes a file of the same
+    size and time for unchanged. Two tries that edit a file within the same tick of the kernel's
+    clock would then build each other's file.
+    """
+    copy = target.with_name(f"{target.name}-{uuid.uuid4().hex[:8]}")
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*ignored))
+    return copy
+
+
 DOCTOR = "Run: python3 -m helpers doctor"
 
 
@@ -299,10 +311,7 @@ def open_sandbox(
             "Connect to the internet, then run: python3 -m helpers lab",
         )
     with tempfile.TemporaryDirectory(prefix="course-exercise-") as scratch:
-        folder = Path(scratch, app)
-        shutil.copytree(
-            APPS / app, folder, ignore=shutil.ignore_patterns("Dockerfile*", "__pycache__")
-        )
+        folder = copy_folder(APPS / app, Path(scratch, app), "Dockerfile*", "__pycache__")
         sandbox = Sandbox(engine, folder, on_progress, extra_disk_bytes)
         try:
             with sandbox.watch(sandbox.kill_containers, 2 * BUILD_SECONDS):
