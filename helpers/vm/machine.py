@@ -51,6 +51,7 @@ MARKS = {
 }
 LONGEST_MARK = 32
 LIFE_SECONDS = 600
+QEMU_SECONDS = 10  # from the container's start to QEMU's
 INSIDE_PORT = 8080
 
 
@@ -229,17 +230,33 @@ def _in_container(
             ) from None
         container.reload()
         bound = container.ports.get(f"{INSIDE_PORT}/tcp") or [{"HostPort": 0}]
-        console.wait_for(PROCESS, time.perf_counter() + 10)
+        console.wait_for(PROCESS, time.perf_counter() + QEMU_SECONDS)
         port = int(bound[0]["HostPort"])
-        yield Machine(guest, "container", console, port, partial(_find_qemu, container))
+        yield Machine(guest, "container", console, port, partial(find_qemu, container, console))
     finally:
         _remove(container)
 
 
-def _find_qemu(container: Container) -> int:
-    """Return the process id of the QEMU in a container, on the engine's host."""
-    rows = container.top(ps_args="-eo pid,comm")["Processes"]
-    return next(int(pid) for pid, name in rows if name.startswith("qemu"))
+def find_qemu(container: Container, console: Console) -> int:
+    """Return the process id of the QEMU in a container, on the engine's host.
+
+    Raises CourseError if QEMU ended, or has not started within QEMU_SECONDS.
+    """
+    from docker.errors import APIError
+
+    until = time.perf_counter() + QEMU_SECONDS
+    # The entrypoint prints its line a moment before it becomes QEMU.
+    while not console.ended and time.perf_counter() < until:
+        with contextlib.suppress(APIError):  # the container has ended: so does its console
+            rows = container.top(ps_args="-eo pid,comm")["Processes"]
+            if ids := [int(pid) for pid, name in rows if name.startswith("qemu")]:
+                return ids[0]
+        time.sleep(0.02)
+    raise CourseError(
+        "QEMU is not running in its container."
+        + (f" Its last line: {lines[-1][:120]}" if (lines := console.lines()) else ""),
+        "Run `python3 -m helpers doctor` to check your setup.",
+    )
 
 
 def _remove(container: Container) -> None:

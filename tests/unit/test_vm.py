@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from helpers.engine.engine import Engine
+from helpers.errors import CourseError
 from helpers.vm import accelerator, answers, guests, qemu
 from helpers.vm.accelerator import Accelerator
-from helpers.vm.machine import FIRMWARE, KERNEL, PROCESS, USER_SPACE, Console, Machine
+from helpers.vm.machine import FIRMWARE, KERNEL, PROCESS, USER_SPACE, Console, Machine, find_qemu
 
 ENGINE = Engine("unix:///nowhere/docker.sock", "private", "26.1.5")
 BOOT = (
@@ -85,6 +86,30 @@ def test_ended_guest_names_its_phase() -> None:
     with pytest.raises(Exception, match=r"ended by itself. It reached: kernel") as caught:
         machine(console).wait_for(USER_SPACE, 1)
     assert caught.value.phase == KERNEL and "kernel panic" in str(caught.value)
+
+
+class FakeContainer:
+    """A container whose process list changes each time that it is asked for."""
+
+    def __init__(self, *programs: str) -> None:
+        self.programs = list(programs)
+
+    def top(self, ps_args: str) -> dict:
+        return {"Processes": [["7", self.programs.pop(0)]]}
+
+
+def test_find_qemu_waits_for_entrypoint() -> None:
+    hang = threading.Event()
+    console = Console(iter(lambda: b"" if hang.wait(20) else b"late", b""), None)
+    assert find_qemu(FakeContainer("sh", "timeout", "qemu-system-x86"), console) == 7
+    hang.set()
+
+
+def test_ended_qemu_has_no_id() -> None:
+    console = Console(iter([b"course: process\ninvalid accelerator\n"]), None)
+    console._thread.join(5)
+    with pytest.raises(CourseError, match=r"not running in its container.*invalid accelerator"):
+        find_qemu(FakeContainer(), console)
 
 
 def test_changed_context_changes_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
