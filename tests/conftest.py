@@ -59,13 +59,15 @@ def left_by_tests(engine: Engine) -> set[str]:
 
     Objects that another checkout, or another running notebook of this one, uses are not counted.
     """
-    containers = engine.client.containers.list(all=True, ignore_removed=True)
-    images = engine.client.images.list(all=True)
+    # The SDK's own lists ask for each object by itself.
+    containers = engine.client.api.containers(all=True)
+    images = engine.client.api.images(all=True)
     return {
-        c.id
-        for c in containers
-        if OWNER_LABEL not in c.labels or is_course_object(c.labels, all_sessions=False)
-    } | {i.id for i in images if OWNER_LABEL not in i.labels}
+        container["Id"]
+        for container in containers
+        if OWNER_LABEL not in (labels := container["Labels"] or {})
+        or is_course_object(labels, all_sessions=False)
+    } | {image["Id"] for image in images if OWNER_LABEL not in (image["Labels"] or {})}
 
 
 @pytest.fixture

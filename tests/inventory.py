@@ -10,7 +10,7 @@ def inventory(engine: Engine) -> dict[str, set[str]]:
     client = engine.client
     return {
         "containers": {c.name for c in client.containers.list(all=True)},
-        "images": {t for i in client.images.list() for t in (*i.tags, i.id)},
+        "images": {t for i in client.api.images() for t in (*(i["RepoTags"] or []), i["Id"])},
         "volumes": {v.name for v in client.volumes.list()},
         "networks": {n.name for n in client.networks.list()},
     }

@@ -35,18 +35,30 @@ def forward(device: str, subnet: str, env: Mapping[str, str]) -> Iterator[None]:
 def run_in_namespace(module: str, *args: str, timeout: float) -> str:
     """Run a module in a network of its own; return its output, or raise AssertionError."""
     with network_namespace(PrivateEngine().network.env) as prefix:
-        completed = subprocess.run(
-            [*prefix, sys.executable, "-m", module, *args],
-            cwd=CHECKOUT,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-        )
+        return run_part(prefix, module, *args, timeout=timeout)
+
+
+def run_part(
+    prefix: list[str], module: str, *args: str, timeout: float, env: Mapping[str, str] | None = None
+) -> str:
+    """Run a module with the command prefix of a network namespace, as `run_in_namespace`."""
+    completed = subprocess.run(
+        [*prefix, sys.executable, "-m", module, *args],
+        cwd=CHECKOUT,
+        env=env or checkout_env(),
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+    )
     assert completed.returncode == 0, completed.stdout + completed.stderr
     return completed.stdout
+
+
+def checkout_env() -> dict[str, str]:
+    """Return the environment of a process that imports the tests."""
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT)}
 
 
 @contextmanager

@@ -81,8 +81,8 @@ def _kept_line(name: str) -> str:
 def _student_copy(path: Path) -> bytes:
     """Return a file's bytes, for a chapter without outputs and without speaker notes.
 
-    Notes may say what the exercise above asks; `present --notes` shows them. The `language_info` is the kernel's: JupyterLab sets it once
-    the kernel runs, which would mark the chapter as changed.
+    Notes may say what the exercise above asks; `present --notes` shows them. The `language_info` is
+    the kernel's: JupyterLab sets it once the kernel runs, which would mark the chapter as changed.
     """
     from ipykernel.ipkernel import IPythonKernel
 

@@ -9,8 +9,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -90,12 +89,6 @@ def serve(engine: Engine, root: Path, *, presenting: bool = False) -> Iterator[t
     finally:
         server.terminate()
         server.wait(20)
-
-
-@pytest.fixture(scope="session")
-def serve_deck(private_engine: Engine) -> Callable[[Path], AbstractContextManager[tuple[str, str]]]:
-    """Return the context manager that serves a folder laid out by `present`."""
-    return partial(serve, private_engine, presenting=True)
 
 
 @pytest.fixture(scope="module")

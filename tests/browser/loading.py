@@ -1,4 +1,4 @@
-"""Open a page of JupyterLab in Chromium."""
+"""Open a page of JupyterLab in Chromium, and run cells of it."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def open_page(page: Page, address: str, shown: Locator) -> None:
         except (AssertionError, Error):
             if attempt == ATTEMPTS:
                 raise
+
+
+def run_cells(page: Page, *sources: str) -> None:
+    """Run the first cell that contains each source; the kernel runs them in this order."""
+    for source in sources:
+        cell = page.locator(".jp-CodeCell", has_text=source).first
+        cell.locator(".jp-InputPrompt").click()
+        page.keyboard.press("Control+Enter")

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.loading import run_cells
+
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
 CHAPTER = "01_containers_vs_vms"
@@ -30,10 +32,7 @@ SCREEN = {"width": 1280, "height": 720}
 def chapter(open_stored: Callable[[str], Page]) -> Page:
     """Return chapter 01 with its stored outputs, its imports and its exercise run."""
     page = open_stored(CHAPTER)
-    for source in ("%reload_ext helpers", 'exercise("01'):
-        cell = page.locator(".jp-CodeCell", has_text=source).first
-        cell.locator(".jp-InputPrompt").click()
-        page.keyboard.press("Control+Enter")
+    run_cells(page, "%reload_ext helpers", 'exercise("01')
     expect(page.locator(".course-exercise button.course-check")).to_be_enabled(timeout=60_000)
     return page
 

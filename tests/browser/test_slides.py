@@ -1,9 +1,10 @@
 """Each slide, with its outputs, fits 1280×720 in `present`; whole decks are stepped through by key.
 
-In the chapters of `LIVE`, the cells run on the way, once. The others show their stored outputs, which
-takes seconds instead of minutes: nbval and the tests of each chapter run their cells anyway. The
-second walk, in the dark theme, finds the outputs of the first. With STORED_SLIDES=1, all chapters
-show their stored outputs, and there is a screenshot of each slide, not only of those that don't fit.
+In the chapters of `LIVE`, the cells run on the way, once; chapter 04 on the containerd image store.
+The others show their stored outputs, which takes seconds instead of minutes: nbval and the tests of
+each chapter run their cells anyway. The second walk, in the dark theme, finds the outputs of the
+first, and goes from slide to slide without the steps between. With STORED_SLIDES=1, all chapters show
+their stored outputs, and there is a screenshot of each slide, not only of those that don't fit.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from helpers.cli import present, work
-from tests.browser.conftest import trust
+from helpers.engine.engine import Engine
+from tests.browser.conftest import serve, trust
 from tests.browser.loading import open_page
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
@@ -76,15 +77,28 @@ class Deck:
         errors = self.page.locator(".jp-Cell.jp-mod-active [data-mime-type*='error']")
         assert errors.count() == 0, errors.first.inner_text()
 
-    def measure(self) -> dict:
-        """Return the size of what is on the slide, once it no longer changes."""
+    def wait_until_active(self, index: int) -> None:
+        """Wait until a cell is the active one, and is shown."""
+        shown = f"{NOTEBOOK}.activeCell.node.getClientRects().length"
+        try:
+            self.page.wait_for_function(
+                f"{NOTEBOOK}.activeCellIndex === {index} && {shown}", timeout=20_000
+            )
+        except Error:
+            active = self.page.evaluate(f"{NOTEBOOK}.activeCellIndex")
+            dialogs = self.page.locator(".jp-Dialog").all_inner_texts()
+            focus = self.page.evaluate("document.activeElement.className")
+            pytest.fail(f"cell {active} is active, not {index}; focus: {focus}; {dialogs}")
+
+    def measure(self, number: str) -> dict:
+        """Return the size of what is on the slide with this number, once it no longer changes."""
         size: dict = {}
         for _ in range(30):
             previous, size = size, self.page.evaluate(MEASURE)
-            if size == previous and size["loaded"]:
-                break
+            if size == previous and size["loaded"] and size["number"] == number:
+                return size
             self.page.wait_for_timeout(100)
-        return size
+        pytest.fail(f"slide {number} of {self.name} is not shown or changes: {size}")
 
     def restart(self, theme: str) -> None:
         """Choose a theme and start the slides again, from the first."""
@@ -99,55 +113,80 @@ class Deck:
         self.page.wait_for_timeout(1500)
         self.page.locator(".jp-deck-mod-visible h1").click()
 
-    def walk(self, folder: Path, theme: str, run: bool) -> list[str]:
-        """Go through the deck by key; return a line for each slide that does not fit."""
+    def walk(self, folder: Path, theme: str, *, run: bool, by_key: bool) -> list[str]:
+        """Go through the deck; return a line for each slide that does not fit.
+
+        Each step by the key of a presenter, or from the end of one slide to the end of the next.
+        """
         problems = []
         *stops, end = self.stops()
         count = sum(present.starts_slide(self.cells[index]) for index in stops)
         number = 0
         for index, following in itertools.pairwise([*stops, end]):
-            self.page.wait_for_function(f"{NOTEBOOK}.activeCellIndex === {index}", timeout=20_000)
+            number += present.starts_slide(self.cells[index])
+            is_whole = present.starts_slide(self.cells[following])  # all of this slide is shown
+            if not (by_key or is_whole):
+                continue
+            if not by_key:
+                self.page.evaluate(f"{NOTEBOOK}.activeCellIndex = {index}")
+            self.wait_until_active(index)
             if run and self.cells[index].cell_type == "code":
                 self.run_cell()
-            number += present.starts_slide(self.cells[index])
-            if present.starts_slide(self.cells[following]):  # all of this slide is shown
-                size = self.measure()
-                assert size["number"] == f"{number} / {count}"
+            if is_whole:
+                size = self.measure(f"{number} / {count}")
                 name = f"slide-{self.name[:2]}-{number:02}-{theme}.png"
                 fits = size["height"] <= HEIGHT and not size["wide"]
                 if not fits:
                     problems.append(f"{name}: {size['height']} px high, too wide: {size['wide']}")
                 if STORED_ONLY or not fits:
                     self.page.screenshot(path=folder / name)
-            self.page.keyboard.press("Space")
+            if by_key:
+                self.page.keyboard.press("Space")
         return problems
+
+
+@pytest.fixture(scope="module")
+def stored(
+    private_engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    """Serve decks of all chapters with their stored outputs; yield the address and token."""
+    root = tmp_path_factory.mktemp("decks")
+    (root / "notebooks").mkdir()
+    for chapter in work.all_chapters():
+        deck = root / "notebooks" / chapter.name
+        nbformat.write(present.as_deck(nbformat.read(chapter, as_version=4)), deck)
+        trust(deck, root)
+    with serve(private_engine, root, presenting=True) as address_and_token:
+        yield address_and_token
 
 
 @pytest.fixture(scope="module", params=CHAPTERS)
 def deck(
-    request: pytest.FixtureRequest,
-    serve_deck: Callable[[Path], AbstractContextManager[tuple[str, str]]],
-    page: Page,
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, page: Page, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deck]:
     """Yield a chapter that `present` has just opened."""
-    name, is_live = request.param, request.param.startswith(LIVE)
+    name = request.param
+    if not name.startswith(LIVE):
+        yield open_deck(page, name, *request.getfixturevalue("stored"), is_live=False)
+        return
+    engine = request.getfixturevalue("user_engine" if name[:2] == "04" else "private_engine")
     root = tmp_path_factory.mktemp("deck")
     present.lay_out(root, f"{name}.ipynb")
-    path = root / "notebooks" / f"{name}.ipynb"
-    if not is_live:
-        stored = present.as_deck(nbformat.read(work.SOURCE / path.name, as_version=4))
-        nbformat.write(stored, path)
-        trust(path, root)
-    with serve_deck(root) as (address, token):
-        notebook = f"{address}/lab/tree/notebooks/{path.name}?token={token}"
-        open_page(page, notebook, page.locator(".jp-deck-mod-visible").first)
-        page.wait_for_function(
-            f"{NOTEBOOK}.parent.sessionContext.session?.kernel?.status === 'idle'", timeout=120_000
-        )
-        page.add_style_tag(content=".jupyter-widgets-disconnected::before { display: none }")
-        page.wait_for_timeout(1500)  # the deck closes the side bars after a second
-        yield Deck(page, name, nbformat.read(path, as_version=4).cells, is_live)
+    with serve(engine, root, presenting=True) as (address, token):
+        yield open_deck(page, name, address, token, is_live=True)
+
+
+def open_deck(page: Page, name: str, address: str, token: str, *, is_live: bool) -> Deck:
+    """Open a deck in a workspace of its own: JupyterLab opens what one had open before."""
+    notebook = f"{address}/lab/workspaces/{name[:2]}/tree/notebooks/{name}.ipynb?token={token}"
+    open_page(page, notebook, page.locator(".jp-deck-mod-visible").first)
+    page.wait_for_function(
+        f"{NOTEBOOK}.parent.sessionContext.session?.kernel?.status === 'idle'", timeout=120_000
+    )
+    page.add_style_tag(content=".jupyter-widgets-disconnected::before { display: none }")
+    page.wait_for_timeout(1500)  # the deck closes the side bars after a second
+    cells = page.evaluate(f"{NOTEBOOK}.model.toJSON().cells")
+    return Deck(page, name, [nbformat.from_dict(cell) for cell in cells], is_live)
 
 
 def test_opens_as_slides(deck: Deck) -> None:
@@ -164,5 +203,8 @@ def test_opens_as_slides(deck: Deck) -> None:
 def test_slides_fit(deck: Deck, theme: str, artifacts: Path) -> None:
     if theme == "Dark":
         deck.restart("JupyterLab Dark")
-    problems = deck.walk(artifacts, theme.lower(), run=deck.is_live and theme == "Light")
+    in_light = theme == "Light"
+    problems = deck.walk(
+        artifacts, theme.lower(), run=deck.is_live and in_light, by_key=deck.is_live or in_light
+    )
     assert not problems, "\n".join(["screenshots: " + str(artifacts), *problems])

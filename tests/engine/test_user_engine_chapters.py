@@ -1,18 +1,76 @@
-"""All chapters on an engine that plays a user's: the same facts, and nothing of the user's changed."""
+"""Chapters and exercises on an engine that plays a user's, with the containerd store.
+
+The facts are the same there, and nothing of the user's is changed. All runs in a network namespace,
+so that the ports which chapters publish do not meet those of the chapters on the private engine.
+"""
 
 from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from helpers.engine.engine import Engine
+from helpers.engine.private import PrivateEngine
 from helpers.paths import CHECKOUT
-from tests.network import run_in_namespace
+from tests.conftest import short_folder
+from tests.engine.user_engine_chapters import check_capstone, connect_to, grade_twice, hold
+from tests.network import checkout_env, network_namespace, run_part
 
 pytestmark = pytest.mark.engine
-CHAPTERS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
+NBVAL = (
+    *("-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "notebooks"),
+    *("--nbval-sanitize-with=tests/notebooks/sanitize.cfg", "--nbval-cell-timeout=300"),
+)
+PARTS = "tests.engine.user_engine_chapters"
 
 
-def test_all_chapters_keep_user_engine(private_engine: Engine) -> None:
-    """Run every chapter on the containerd store, in a network namespace."""
-    chapters = map(str, CHAPTERS)
-    run_in_namespace("tests.engine.user_engine_chapters", *chapters, timeout=1800)
+@dataclass(frozen=True)
+class User:
+    """The user's engine in its network namespace: its folder, and what runs a command there."""
+
+    folder: Path
+    prefix: list[str]
+
+    def run(self, part: str) -> None:
+        """Run a part of `user_engine_chapters`."""
+        run_part(self.prefix, PARTS, part, str(self.folder), timeout=1200)
+
+
+@pytest.fixture(scope="module")
+def user(private_engine: Engine) -> Iterator[User]:
+    """Run the engine; check at the end that nothing of the user's has changed."""
+    with network_namespace(PrivateEngine().network.env) as prefix, short_folder() as folder:
+        command = [*prefix, sys.executable, "-m", PARTS, hold.__name__, str(folder)]
+        with subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env=checkout_env(),
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as engine:
+            assert engine.stdout
+            first = engine.stdout.readline()
+            if first == "ready\n":
+                yield User(folder, prefix)
+            output, _ = engine.communicate(timeout=300)
+        assert engine.returncode == 0, first + output
+
+
+def test_chapters(user: User) -> None:
+    """Every chapter has the facts that are stored in it."""
+    run_part(user.prefix, "pytest", *NBVAL, timeout=2700, env=connect_to(user.folder).env)
+
+
+def test_capstone(user: User) -> None:
+    user.run(check_capstone.__name__)
+
+
+def test_start_and_solution(user: User) -> None:
+    user.run(grade_twice.__name__)

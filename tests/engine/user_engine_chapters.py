@@ -1,42 +1,38 @@
-"""Run chapters under nbval on an engine that plays a user's, and compare what the engine has.
+"""Parts of `test_user_engine_chapters.py` that run in a network namespace.
 
-Run by `test_user_engine_chapters.py` in a network namespace, so that the ports which chapters
-publish do not meet those of the chapters on the private engine.
+They share an engine that plays a user's, and its folder is the argument. One engine for chapters and
+exercises: they build the same first layers.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from helpers.engine.base_image import REAL, STAND_INS, ensure_base_image
 from helpers.engine.cleanup import clean
-from helpers.paths import CHECKOUT
-from tests.conftest import as_user_engine, import_foreign_image, second_engine, short_folder
+from helpers.engine.engine import Engine
+from helpers.engine.private import PrivateEngine
+from helpers.exercises import image_or_container
+from tests.conftest import as_user_engine, import_foreign_image, second_engine
 from tests.engine.test_capstone import REPAIRS, check_cases
-from tests.exercises.cases import TALKING, find_cases, list_problems
+from tests.exercises.cases import WITH_ANSWERS, find_cases, list_problems
+from tests.exercises.test_cases import list_objects
 from tests.inventory import inventory, make_set
 
-NBVAL = (
-    *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"),
-    *("--nbval-sanitize-with=tests/notebooks/sanitize.cfg", "--nbval-cell-timeout=300"),
-)
 
-
-def main(chapters: list[str]) -> int:
-    """Run the chapters and return nbval's exit code; raise AssertionError if the engine changed."""
-    with short_folder() as folder, second_engine(folder, packet_filter=True) as daemon:
+def hold(folder: Path) -> None:
+    """Run the engine until stdin ends; raise AssertionError if its foreign objects changed."""
+    with second_engine(folder, packet_filter=True) as daemon:
         engine = as_user_engine(daemon)
         import_foreign_image(engine, folder)
         make_set(engine, "foreign", {})
         before = inventory(engine)
         ready = ensure_base_image(engine)
-        command = [sys.executable, *NBVAL, *chapters]
-        code = subprocess.run(command, cwd=CHECKOUT, env=engine.env, check=False).returncode
-        check_cases(engine, folder / "capstone", ((), tuple(REPAIRS)), at_a_time=1)
-        for task_id in TALKING:
-            cases = find_cases(task_id, "start", "solution")
-            assert list_problems(cases, engine, at_once=1) == []
+        print("ready", flush=True)
+        sys.stdin.read()
         after = inventory(engine)
         for kind in ("containers", "volumes", "networks"):
             assert after[kind] == before[kind], kind
@@ -47,8 +43,31 @@ def main(chapters: list[str]) -> int:
         assert before["images"] <= after["images"]
         clean(engine)
         assert inventory(engine) == before
-    return code
 
+
+def connect_to(folder: Path) -> Engine:
+    """Return the engine that `hold` runs in a folder."""
+    return as_user_engine(PrivateEngine(folder))
+
+
+def check_capstone(folder: Path) -> None:
+    """Check the capstone's start and its solution."""
+    check_cases(connect_to(folder), folder / "capstone", ((), tuple(REPAIRS)), at_a_time=1)
+
+
+def grade_twice(folder: Path) -> None:
+    """Grade the start and the solution of each task twice, side by side; nothing is left."""
+    engine = connect_to(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_or_container, "connect", lambda: engine)
+        for task_id in WITH_ANSWERS:
+            before = list_objects(engine)
+            problems = list_problems(find_cases(task_id, "start", "solution") * 2, engine)
+            assert not problems, "\n\n".join(problems)
+            assert list_objects(engine) == before, task_id
+
+
+PARTS = {part.__name__: part for part in (hold, check_capstone, grade_twice)}
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    PARTS[sys.argv[1]](Path(sys.argv[2]))

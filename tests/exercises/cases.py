@@ -18,9 +18,6 @@ FOLDER = Path(__file__).parent
 TASK_IDS = sorted(path.name for path in FOLDER.iterdir() if (path / "solution").exists())
 # The others are graded with their answers in `tests/engine` and `tests/notebooks`.
 WITH_ANSWERS = [task_id for task_id in TASK_IDS if (FOLDER / task_id / "wrong").exists()]
-# Two containers of these talk to each other. On the second engine, they can only do so where it has
-# a packet filter of its own: in `tests/engine/user_engine_chapters.py`.
-TALKING = ("07-api-and-database", "07-rebuild-only-web")
 MARK = "# hint: "
 AT_ONCE = 4
 

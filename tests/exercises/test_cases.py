@@ -12,7 +12,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, TOOLS, owner_id
 from helpers.exercises import image_or_container, task
 from helpers.exercises.sandbox import TRY_LABEL
-from tests.exercises.cases import TALKING, WITH_ANSWERS, find_cases, list_problems
+from tests.exercises.cases import WITH_ANSWERS, find_cases, list_problems
 
 CAPSTONE = "08-capstone"
 HANDS_ON = [each for each in WITH_ANSWERS if task(each).kind != "prediction"]
@@ -75,29 +75,11 @@ def test_there_are_enough_cases(task_id: str) -> None:
 
 @pytest.mark.engine
 @pytest.mark.usefixtures("leaves_nothing")
-class TestStartAndSolution:
-    """On both image stores, twice each, side by side."""
-
-    @pytest.fixture
-    def engine(self, each_engine: Engine) -> Engine:
-        return each_engine
-
-    @pytest.mark.parametrize("task_id", WITH_ANSWERS)
-    def test_verdicts(self, engine: Engine, task_id: str) -> None:
-        if engine.kind == "user" and task_id in TALKING:
-            pytest.skip("user_engine_chapters grades it on this engine")
-        expect_no_problems(list_problems(find_cases(task_id, "start", "solution") * 2, engine))
-
-
-@pytest.mark.engine
-@pytest.mark.usefixtures("leaves_nothing")
-def test_capstone(private_engine: Engine) -> None:
-    """On the user's engine, containers can't look up each other's names without a packet filter.
-
-    `user_engine_chapters` checks the capstone on one that has it.
-    """
-    cases = find_cases(CAPSTONE, "start", "solution")
-    expect_no_problems(list_problems(cases, private_engine, at_once=2))
+@pytest.mark.parametrize("task_id", [*WITH_ANSWERS, CAPSTONE])
+def test_start_and_solution(private_engine: Engine, task_id: str) -> None:
+    """Once more here than in `exercise_verdicts.ipynb`; `user_engine_chapters` grades them twice."""
+    cases = find_cases(task_id, "start", "solution")
+    expect_no_problems(list_problems(cases, private_engine))
 
 
 @pytest.mark.engine

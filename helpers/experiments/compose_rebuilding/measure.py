@@ -33,10 +33,10 @@ def compare_rebuilds(
 ) -> RebuildComparison:
     """Run `docker compose up -d` for one service with no flag, each flag, and all three.
 
-    `flag_sets` names other combinations. Each is tried on a copy of the current folder's project, after no change, after a new line in
-    the file `code`, and after a new environment variable for the service and for all that it
-    depends on. Image and container ids before and after say what was replaced. Raises CourseError
-    if the project doesn't start, or has no such service or file.
+    `flag_sets` names other combinations. Each is tried on a copy of the current folder's project,
+    after no change, after a new line in the file `code`, and after a new environment variable for
+    the service and for all that it depends on. Image and container ids before and after say what
+    was replaced. Raises CourseError if the project doesn't start, or has no such service or file.
 
     Example:
         compare_rebuilds("web")
