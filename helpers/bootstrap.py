@@ -155,7 +155,7 @@ def install(lock: Path) -> None:
         if completed.returncode == 0:
             if run(*uv, "--python", python, "-r", str(lock)).returncode == 0:
                 return
-            say("  !  uv can't install the packages; pip does it, which takes longer")
+            say("  !  uv can't install the packages. Using pip, which takes longer.")
             completed = run(*pip, "-r", str(lock))
     if completed.returncode != 0:
         lines = [line for line in completed.stderr.splitlines() if line.startswith("ERROR")]

@@ -41,7 +41,7 @@ from helpers.paths import CHECKOUT
 APPS = CHECKOUT / "notebooks" / "apps"
 TRY_LABEL = "org.dockercourse.exercise"
 BUILD_SECONDS = 90.0
-DISK_BYTES = 1_500_000_000
+DISK_BYTES = 5_000_000_000  # what others write on this disk meanwhile counts, too
 LIMITS = ("--memory=512m", "--memory-swap=512m", "--pids-limit=200", "--cpus=1")
 LOG_LIMITS = ("--log-driver=json-file", "--log-opt=max-size=2m", "--log-opt=max-file=1")
 BUILD_LIMITS = (

@@ -59,7 +59,7 @@ def compare_orders(
     source = find_app(app, dockerfiles)
     check_edit(source, edit, dockerfiles)
     if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
-        raise CourseError(f"repeats is {repeats!r}.", "Give a whole number, 1 or more.")
+        raise CourseError(f"Invalid repeats={repeats!r}.", "Use a whole number, 1 or more.")
     reports: dict[str, list[BuildReport]] = {order: [] for order in dockerfiles}
     with tempfile.TemporaryDirectory(prefix="course-caching-") as folder:
         copies = {order: Path(folder, str(number)) for number, order in enumerate(dockerfiles)}
@@ -118,8 +118,7 @@ def find_app(app: str | Path, dockerfiles: Mapping[str, str] = DOCKERFILES) -> P
     if not folder.is_dir():
         known = ", ".join(sorted(path.parent.name for path in APPS.glob("*/Dockerfile")))
         raise CourseError(
-            f"There is no app {str(app)!r}.",
-            f"Give a folder, or one of the course's apps: {known}.",
+            f"There is no app {str(app)!r}.", f"Use a folder, or one of the course's apps: {known}."
         )
     for name in dockerfiles.values():
         if not (folder / name).is_file():
@@ -144,7 +143,7 @@ def check_edit(source: Path, edit: str | None, dockerfiles: Mapping[str, str]) -
     if edit is not None and edit not in files:
         raise CourseError(
             f"{source.name} has no file {edit!r} that takes a comment with #.",
-            f"Choose one of: {', '.join(files)}. Or give 'Dockerfile', or None for no edit.",
+            f"Choose one of: {', '.join(files)}. Or use 'Dockerfile', or None for no edit.",
         )
 
 

@@ -23,7 +23,7 @@ def act(api: APIClient, kind: str, object_id: str, verb: str) -> None:
             raise CourseError("This object is not the course's.", "Use the docker command line.")
         _do(api, kind, object_id, verb)
     except NotFound:
-        raise CourseError("It is gone already.") from None
+        raise CourseError("It has been removed already.") from None
     except APIError as error:
         raise CourseError(f"Docker says: {error.explanation or error}") from None
 
