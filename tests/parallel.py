@@ -1,7 +1,4 @@
-"""The whole suite in three processes of pytest-xdist; each takes the next group of tests when free.
-
-More processes than cores, because many tests wait: for a container to start or to stop, or for a
-health check.
+"""The whole suite in two processes of pytest-xdist; each takes the next group of tests when free.
 
 Chapters on the private engine share names and ports, so they run in order in one process. Other tests
 and the exercises have names and ports of their own, and some groups start engines of their own.
@@ -27,8 +24,7 @@ GROUPS = {
     "builds": r"test_(build|caching|layers)\.py",
     PRIVATE_ENGINE: r"tests/engine/",
 }
-# The long ones first. xdist gives a process its next group when two tests of the last one are left,
-# and the first group has only three: what follows the three waits for it.
+# The long ones first. xdist gives a process its next group when two tests of the last one are left.
 START = (
     "chapters on the second engine",
     "chapters",
@@ -56,7 +52,7 @@ class EngineScheduling(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> EngineScheduling:
-    """Return the scheduler for `-n 3`."""
+    """Return the scheduler for `-n 2`."""
     return EngineScheduling(config, log)
 
 

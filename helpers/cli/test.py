@@ -21,8 +21,8 @@ from helpers.setup.console import say, step
 
 CELL_SECONDS = 300
 USUAL_MINUTES = "30 to 40"
-IN_THREE_PROCESSES = (
-    *("-p", "tests.parallel", "-n", "3", "--no-loadscope-reorder"),
+IN_TWO_PROCESSES = (
+    *("-p", "tests.parallel", "-n", "2", "--no-loadscope-reorder"),
     *("--durations=30", "--durations-min=5", "tests", "notebooks"),
 )
 
@@ -54,7 +54,7 @@ def run_suite(pytest_args: Sequence[str]) -> ExitCode:
     """Run the tests and notebooks on an engine, with pytest's arguments."""
     if not pytest_args:
         say(f"The suite usually takes {USUAL_MINUTES} minutes. Without an engine: test --quick")
-        pytest_args = IN_THREE_PROCESSES
+        pytest_args = IN_TWO_PROCESSES
     engine = ready_engine()
     artifacts = Path(os.environ.get("COURSE_ARTIFACTS") or cache_dir() / "artifacts")
     artifacts.mkdir(parents=True, exist_ok=True)
