@@ -7,6 +7,7 @@ exercises: they build the same first layers.
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -57,14 +58,17 @@ def check_capstone(folder: Path) -> None:
 
 def grade_twice(folder: Path) -> None:
     """Grade the start and the solution of each task twice, side by side; nothing is left."""
-    engine = connect_to(folder)
+    engine, scratch = connect_to(folder), folder / "scratch"
+    scratch.mkdir()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(scratch))
         patch.setattr(image_or_container, "connect", lambda: engine)
         for task_id in WITH_ANSWERS:
             before = list_objects(engine)
             problems = list_problems(find_cases(task_id, "start", "solution") * 2, engine)
             assert not problems, "\n\n".join(problems)
             assert list_objects(engine) == before, task_id
+            assert list(scratch.iterdir()) == [], task_id
 
 
 PARTS = {part.__name__: part for part in (hold, check_capstone, grade_twice)}
