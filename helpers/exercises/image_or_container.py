@@ -15,10 +15,11 @@ from helpers.build.run import build_image
 from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
+from helpers.engine.labels import TRY_LABEL
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Check, Exercise, Task
 from helpers.exercises.prediction import Answers, Prediction, Progress
-from helpers.exercises.sandbox import TRY_LABEL, Sandbox
+from helpers.exercises.sandbox import Sandbox
 
 TASK_ID = "02-image-or-container"
 IMAGE, CONTAINER, BOTH = ANSWERS = ("image", "container", "both")

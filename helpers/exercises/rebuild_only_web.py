@@ -27,6 +27,7 @@ from helpers.process import stop_group, wait_until
 WEB, DB, PROJECT = "web", "db", "course-visits"
 BUILD_SECONDS = 40.0
 ATTACHED = "Attaching to"
+NOT_STARTED = "The exercise's own project did not start."
 SETTLE_SECONDS = 5.0  # until a container that Compose attaches to has started
 TASK = Task(
     "07-rebuild-only-web",
@@ -101,13 +102,19 @@ class Trial:
 
     @lazy
     def before(self) -> State:
-        """Return the state of the running project, which is started first; app.py is edited then."""
+        """Return the state of the running project, which is started first; app.py is edited then.
+
+        Raises CourseError if it does not start, because the command has no part in that.
+        """
         self.edit_app()
-        self.project.compose("up", "--detach", "--build", seconds=BUILD_SECONDS)
-        state = self.look()
-        body = read_json(self.project.container(WEB))
-        if body.get("edit") != self.word:
-            raise CourseError("The exercise's own project did not start.", "Try again.")
+        try:
+            self.project.compose("up", "--detach", "--build", seconds=BUILD_SECONDS)
+            state = self.look()
+            has_edit = read_json(self.project.container(WEB)).get("edit") == self.word
+        except Mistake as mistake:
+            raise CourseError(f"{NOT_STARTED} {mistake.seen}", "Try again.") from None
+        if not has_edit:
+            raise CourseError(f"{NOT_STARTED} It answers without the edit.", "Try again.")
         self.started_at = self.project.container(WEB).inspect()["State"]["StartedAt"]
         self.edit_app()
         return state

@@ -29,7 +29,7 @@ from helpers.build.result import BuildReport
 from helpers.build.run import build_image
 from helpers.engine import base_image
 from helpers.engine.engine import Engine
-from helpers.engine.labels import labels
+from helpers.engine.labels import TRY_LABEL, labels
 from helpers.engine.private import build_group
 from helpers.errors import BuildFailed, CourseError, Mistake
 from helpers.exercises.build_mistakes import explain_failed_build
@@ -39,7 +39,6 @@ from helpers.exercises.lazy import lazy
 from helpers.paths import CHECKOUT
 
 APPS = CHECKOUT / "notebooks" / "apps"
-TRY_LABEL = "org.dockercourse.exercise"
 BUILD_SECONDS = 90.0
 DISK_BYTES = 5_000_000_000  # what others write on this disk meanwhile counts, too
 LIMITS = ("--memory=512m", "--memory-swap=512m", "--pids-limit=200", "--cpus=1")

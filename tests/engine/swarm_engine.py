@@ -6,11 +6,13 @@ Run by `test_swarm.py` in a network namespace: swarm mode changes networks and p
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 import subprocess
+from contextlib import redirect_stdout
 from pathlib import Path
 
-from helpers.engine.base_image import ensure_base_image
+from helpers.engine.base_image import REAL, ensure_base_image, image_for
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 from helpers.experiments.swarm import measure
@@ -75,6 +77,32 @@ def build_versions(engine: Engine, folder: Path) -> None:
         assert built.returncode == 0, built.stderr
 
 
+def check_names(engine: Engine) -> None:
+    """Leaving a swarm takes a container's name away; the command that is printed brings it back."""
+    sleep = (image_for(engine, REAL), "sleep", "300")
+    options = ("--network=named", *(f"--label={name}={value}" for name, value in labels().items()))
+
+    def has_name() -> bool:
+        return engine.run("exec", "client", "getent", "hosts", "server").returncode == 0
+
+    assert engine.run("network", "create", "named").returncode == 0
+    try:
+        for name in ("client", "server"):
+            started = engine.run("run", "--detach", "--init", f"--name={name}", *options, *sleep)
+            assert started.returncode == 0, started.stderr
+        measure.start_swarm(engine=engine)
+        assert has_name()
+        with redirect_stdout(io.StringIO()) as output:
+            measure.leave_swarm(engine=engine)
+        assert not has_name(), "Docker no longer needs the restart."
+        (command,) = re.findall("docker (restart client server)\n", output.getvalue())
+        assert engine.run(*command.split()).returncode == 0
+        assert has_name()
+    finally:
+        engine.run("rm", "--force", "client", "server")
+        engine.run("network", "rm", "named")
+
+
 def main() -> None:
     """Raise AssertionError if a request fails, or if anything is different afterwards."""
     with (
@@ -106,6 +134,7 @@ def main() -> None:
             measure.leave_swarm(engine=engine)
             after = inventory(engine), packet_filter(env), bridges(env)
             assert after == before, (before, after)
+        check_names(engine)
 
 
 if __name__ == "__main__":

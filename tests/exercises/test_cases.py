@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from helpers.engine.engine import Engine
-from helpers.engine.labels import OWNER_LABEL, TOOLS, owner_id
+from helpers.engine.labels import OWNER_LABEL, TOOLS, TRY_LABEL, owner_id
 from helpers.exercises import image_or_container, task
-from helpers.exercises.sandbox import TRY_LABEL
 from tests.exercises.cases import WITH_ANSWERS, find_cases, list_problems
 
 CAPSTONE = "08-capstone"

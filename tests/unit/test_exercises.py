@@ -276,10 +276,14 @@ def test_all_checks_passed() -> None:
         hands_on(is_there).grade({}, engine=ENGINE)
 
 
+APT = "  Could not connect to deb.debian.org:80 (192.0.2.1), connection timed out"
+
+
 @pytest.mark.parametrize(
     ("message", "output", "name"),
     [
         ("The build failed: a RUN command ended with exit code 1.", ("NewConnectionError",), ""),
+        ("The build failed: a RUN command ended with exit code 100.", (APT,), ""),
         ("The build failed: the engine's disk is full (no space left on device).", (), ""),
         (f"{LAYER_LOST[0]}\n  Dockerfile, line 3: COPY . .", (), ""),
         ("The build failed: the base image 'x' is not available.", (), "base-image"),

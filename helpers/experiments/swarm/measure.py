@@ -21,7 +21,7 @@ from helpers import process
 from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
-from helpers.engine.labels import OWNER_LABEL, labels, owner_id
+from helpers.engine.labels import OWNER_LABEL, TRY_LABEL, labels, owner_id
 from helpers.errors import CourseError
 from helpers.experiments.swarm.result import LEAST_REQUESTS, NOT_RUN, RollOut
 from helpers.paths import cache_dir
@@ -38,6 +38,7 @@ GATEWAY_OPTIONS = (
     "--opt=com.docker.network.bridge.enable_ip_masquerade=true",
     "--opt=com.docker.network.bridge.host_binding_ipv4=127.0.0.1",
 )
+NETWORKS_WITHOUT_NAMES = {"bridge", "host", "none", GATEWAY}
 INIT = (
     "swarm init --advertise-addr 127.0.0.1 --listen-addr 127.0.0.1:2377 --data-path-addr 127.0.0.1"
 )
@@ -46,6 +47,7 @@ CLIENT = Path(__file__).with_name("client.py")
 # Without a terminal docker prints these again and again instead of updating them.
 PROGRESS = re.compile(r"overall progress|verify: Waiting|\d+/\d+:")
 COMMAND_SECONDS = 120
+TRY_SECONDS = 200  # longer than an exercise is checked
 CLIENT_SECONDS = 150
 _locks: dict[str, FileLock] = {}  # of the engines that this process has put into swarm mode
 
@@ -177,6 +179,9 @@ def kill_replica(
 def leave_swarm(on_progress: Progress = None, engine: Engine | None = None) -> None:
     """Leave swarm mode, which removes all services, and the bridge that was created for it.
 
+    The engine then forgets the names of all running containers (moby/moby#45144). So this waits
+    until no exercise is being checked, and prints how others get their names back.
+
     Example:
         leave_swarm()
     """
@@ -185,10 +190,16 @@ def leave_swarm(on_progress: Progress = None, engine: Engine | None = None) -> N
     if engine.kind == "user":
         print(NOT_RUN)
         return
+    if on_progress and _list_ids(engine, TRY_LABEL):
+        on_progress("waiting for the check of an exercise")
+    wait_until(lambda: not _list_ids(engine, TRY_LABEL), TRY_SECONDS)
     _leave(engine)
     if lock := _locks.pop(engine.host, None):
         lock.release()
     print(f"swarm mode: {'on' if is_in_swarm(engine) else 'off'}")
+    if names := list_nameless(engine):
+        print("Docker's DNS no longer has the names of containers that were running.")
+        print(f"To bring them back: docker restart {' '.join(names)}")
 
 
 def leave_quietly(engine: Engine) -> None:
@@ -196,6 +207,16 @@ def leave_quietly(engine: Engine) -> None:
     if engine.host in _locks:
         _leave(engine)
         _locks.pop(engine.host).release()
+
+
+def list_nameless(engine: Engine) -> list[str]:
+    """Return the running containers that others found by name before the engine left a swarm."""
+    running = engine.client.api.containers()
+    return sorted(
+        each["Names"][0].lstrip("/")
+        for each in running
+        if set(each["NetworkSettings"]["Networks"]) - NETWORKS_WITHOUT_NAMES
+    )
 
 
 def is_in_swarm(engine: Engine) -> bool:
@@ -229,9 +250,8 @@ def _lock(engine: Engine) -> None:
 def _leave(engine: Engine) -> None:
     if is_in_swarm(engine):
         engine.run("swarm", "leave", "--force")
-        of_services = ("ps", "--all", "--quiet", f"--filter=label={SERVICE_LABEL}")
-        if not wait_until(lambda: not engine.run(*of_services).stdout, 20):
-            engine.run("rm", "--force", *engine.run(*of_services).stdout.split())
+        if not wait_until(lambda: not _list_ids(engine, SERVICE_LABEL), 20):
+            engine.run("rm", "--force", *_list_ids(engine, SERVICE_LABEL))
     owner = engine.run(
         "network", "inspect", f'--format={{{{index .Labels "{OWNER_LABEL}"}}}}', GATEWAY
     ).stdout.strip()
@@ -262,6 +282,11 @@ def _replicas(engine: Engine, service: str, health: str = "") -> set[str]:
     filters = [f"--filter=label={SERVICE_LABEL}={service}"]
     filters += [f"--filter=health={health}"] if health else []
     return set(engine.run("ps", "--quiet", *filters).stdout.split())
+
+
+def _list_ids(engine: Engine, label: str) -> list[str]:
+    """Return the ids of all containers, running or not, that have a label."""
+    return engine.run("ps", "--all", "--quiet", f"--filter=label={label}").stdout.split()
 
 
 def _label_args() -> list[str]:
