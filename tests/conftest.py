@@ -94,7 +94,7 @@ def second_engine(
 ) -> Iterator[PrivateEngine]:
     """Run a second daemon next to the suite's.
 
-    It does not change the packet filter unless it has a network namespace of its own: two daemons
+    It does not change the packet filter unless it has its own network namespace: two daemons
     that do remove each other's rules. As a user's engine, it publishes ports on all addresses
     unless a command names one.
     """

@@ -33,7 +33,7 @@ def forward(device: str, subnet: str, env: Mapping[str, str]) -> Iterator[None]:
 
 
 def run_in_namespace(module: str, *args: str, timeout: float) -> str:
-    """Run a module in a network of its own; return its output, or raise AssertionError."""
+    """Run a module in its own network; return its output, or raise AssertionError."""
     with network_namespace(PrivateEngine().network.env) as prefix:
         return run_part(prefix, module, *args, timeout=timeout)
 
@@ -63,7 +63,7 @@ def checkout_env() -> dict[str, str]:
 
 @contextmanager
 def network_namespace(env: Mapping[str, str]) -> Iterator[list[str]]:
-    """Yield a command prefix that runs a program in a network of its own, with a way out.
+    """Yield a command prefix that runs a program in its own network, with a way out.
 
     Ports that it publishes do not meet those of the machine.
     """

@@ -1,7 +1,7 @@
 """The whole suite in two processes of pytest-xdist; each takes the next group of tests when free.
 
 Chapters on the private engine share names and ports, so they run in order in one process. Other tests
-and the exercises have names and ports of their own, and some groups start engines of their own.
+and the exercises have their own names and ports, and some groups start their own engines.
 """
 
 from __future__ import annotations

@@ -16,11 +16,14 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
+from helpers.paths import CHECKOUT
+
 CELL_SECONDS = 600
 GRACE_SECONDS = 15  # for a stopped cell to clean up: `docker stop` takes 10
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
 VIEW = "application/vnd.jupyter.widget-view+json"
+FOLDER = "/home/you/docker-course"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -72,10 +75,17 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             continue
         number += 1
         cell.execution_count = number
+        cell.outputs = [_without_folder(output) for output in cell.outputs]
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = number
     return result
+
+
+def _without_folder(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return an output with FOLDER in place of the checkout's own path."""
+    own = json.dumps(str(CHECKOUT))[1:-1]
+    return nbformat.from_dict(json.loads(json.dumps(output).replace(own, FOLDER)))
 
 
 def _select_shown(notebook: nbformat.NotebookNode, widgets: dict[str, Any]) -> dict[str, Any]:

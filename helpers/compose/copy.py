@@ -114,7 +114,7 @@ class ProjectCopy:
 def copy_project(engine: Engine) -> Iterator[ProjectCopy]:
     """Yield a copy of the current folder's project, and remove all of it afterwards.
 
-    It has a name of its own and no published ports, so that the project itself can keep running.
+    It has its own name and no published ports, so that the project itself can keep running.
     Raises CourseError if the Compose file is wrong, or if the name is somebody else's.
     """
     with tempfile.TemporaryDirectory(

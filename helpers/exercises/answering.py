@@ -166,7 +166,7 @@ def explain_silence(container: Container, port: int = PORT) -> Mistake:
             "listens-on-loopback",
             f"In the container, the app listens on 127.0.0.1:{port}.",
             "Only programs in the same container can reach 127.0.0.1 there: each container has a "
-            "loopback interface of its own, so nothing outside gets an answer.",
+            "own loopback interface, so nothing outside gets an answer.",
             "The server must listen on all of the container's addresses. flask run has an option, "
             "and an environment variable, for the address.",
         )

@@ -189,7 +189,7 @@ def check_capstone(
 def copy_project(folder: Path, engine: Engine) -> Iterator[Trial]:
     """Yield a trial of a copy of the project, and remove everything that it created.
 
-    The copy has a name of its own, and free ports of 127.0.0.1.
+    The copy has its own name, and free ports of 127.0.0.1.
     """
     if not folder.is_dir():
         raise CourseError(f"There is no folder {folder}.", 'Open it with open_app("capstone").')
@@ -445,7 +445,7 @@ CHECKS: Sequence[tuple[str, Callable[[Trial], str], str]] = (
     (
         "the app can be reached from outside its container",
         find_address,
-        "Each container has a 127.0.0.1 of its own.",
+        "Each container has its own 127.0.0.1.",
     ),
     (
         "the published port is the app's",

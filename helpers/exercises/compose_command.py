@@ -76,7 +76,7 @@ def read_compose_command(text: str, project: str, folder: Path) -> ComposeComman
         raise Mistake(
             "old-compose",
             "docker-compose is not run. Nothing was run.",
-            "That was a program of its own, which Docker no longer ships. Today Compose is a "
+            "That was a separate program, which Docker no longer ships. Today Compose is a "
             "command of docker: two words.",
         )
     before = GLOBAL.parse(words[1:]) if words[0] == "docker" else None
@@ -119,7 +119,7 @@ def _check_general(option: Option, project: str, folder: Path) -> None:
         raise Mistake(
             "other-project",
             f"{option.name} names the project {option.value!r}; the running one is {project!r}.",
-            "A project of another name has containers of its own: the running web would stay.",
+            "A project with another name has its own containers: the running web would stay.",
         )
 
 

@@ -1,4 +1,4 @@
-"""A submitted Compose file, run as a project of the exercise's own and removed afterwards.
+"""A submitted Compose file, run as a separate project and removed afterwards.
 
 Compose gets the resolved model with names, labels, limits and ports of the exercise. Images are
 built by the sandbox, because its builds have limits and those of Compose have none.

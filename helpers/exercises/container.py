@@ -190,7 +190,7 @@ def explain_start(message: str) -> CourseError:
             seen,
             f"Docker tried to start a program called {match[1]!r}, and the image has none.",
             "What stands in CMD, or after the image's name, is the program and its arguments. In "
-            "the JSON form, each word has quotes of its own.",
+            "the JSON form, each word has its own quotes.",
         )
     return Mistake("cannot-start", seen, "Docker's message names the part that it can't use.")
 

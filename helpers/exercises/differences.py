@@ -9,7 +9,7 @@ from itertools import zip_longest
 def compare_lines(mine: str, theirs: str) -> list[tuple[str, str, bool]]:
     """Return rows of (line of mine, line of theirs, whether they are the same).
 
-    A line without a counterpart stands beside "".
+    A line without a counterpart is paired with "".
     """
     left, right = mine.rstrip().splitlines(), theirs.rstrip().splitlines()
     return [

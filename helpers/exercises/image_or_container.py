@@ -97,7 +97,7 @@ def is_shared(trial: Trial) -> Observation:
     return Observation(
         len(sources) == 1,
         len(ids) == 1,
-        f"{len(ids)} containers were started, each with an id of its own, all from one image",
+        f"{len(ids)} containers were started, each with its own id, all from one image",
     )
 
 

@@ -1,4 +1,4 @@
-"""Keeps the student's tries in `progress.json`, beside their copies of the chapters.
+"""Keeps the student's tries in `progress.json`, next to their copies of the chapters.
 
 A notebook or terminal in the folder `work/` has one; the tracked notebooks have none, so that their
 outputs are the same in every run.

@@ -22,7 +22,7 @@ TASK = Task(
     "03",
     "Repair the slide's Dockerfile",
     "dockerfile",
-    "This is the sample Dockerfile of the slides, as printed. The text beside it promises more: "
+    "This is the sample Dockerfile of the slides, as printed. The text on the slide promises more: "
     "/app is the working directory, port 5000 is exposed, and the app can be reached from outside "
     "the container. Change the Dockerfile so that all of this is true for the app in "
     "apps/flask-app (app.py, requirements.txt). Use the base image python:3.13-slim.",
@@ -85,7 +85,7 @@ def works_in_app(trial: Trial) -> str:
         raise Mistake(
             "working-directory",
             f"The image's working directory is {folder}.",
-            "Without a working directory of its own, an app's files end up between the folders of "
+            "Without its own working directory, an app's files end up between the folders of "
             "the system. Which instruction sets it, for those after it and for the container?",
             "A `RUN cd` holds for that one RUN only. WORKDIR holds from its line on.",
         )

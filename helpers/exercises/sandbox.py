@@ -74,7 +74,7 @@ class Sandbox:
 
     # -- names ----------------------------------------------------------------------------
     def name(self, typed: str) -> str:
-        """Return the name that stands for one that the student typed, unique on the engine."""
+        """Return a name that is unique on the engine, for one that the student typed."""
         return f"course-{self.id}-{typed}"
 
     def as_typed(self, text: str) -> str:
@@ -129,7 +129,7 @@ class Sandbox:
                 raise explain_failed_build(failure) from None
 
     def build_own(self, dockerfile: str) -> str:
-        """Build an image of the exercise's own in the sandbox's folder and return its name."""
+        """Build an image that the exercise needs in the sandbox's folder, and return its name."""
         file = self.folder.parent / "Dockerfile"
         file.write_text(dockerfile, encoding="utf-8")
         tag = self.name(f"image-{uuid.uuid4().hex[:6]}")

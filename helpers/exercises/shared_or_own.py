@@ -39,7 +39,7 @@ REASONS = {
     (CONTAINER, UPTIME, HOSTS): "Starting a container boots nothing: the kernel has been running "
     "since the host booted.",
     (VM, KERNEL, OWN): "The virtual machine booted a kernel from its own files.",
-    (VM, PROCESS_1, OWN): "The guest's kernel starts a process 1 of its own.",
+    (VM, PROCESS_1, OWN): "The guest's kernel starts its own process 1.",
     (VM, HOST_NAME, OWN): "The host name is a setting of the kernel, and the guest has another "
     "kernel.",
     (VM, MEMORY, OWN): "The guest sees the RAM that QEMU gives it, 128 MiB, less what its kernel "

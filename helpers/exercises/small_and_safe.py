@@ -192,7 +192,7 @@ def is_small(trial: Trial) -> str:
             f"{clean_instruction(largest['CreatedBy'])[:80]}",
             "What does this layer bring that the running app doesn't need? Removing it in a later "
             "layer doesn't make the image smaller.",
-            "What is only needed during the build can stay in a stage of its own, or out of the "
+            "What is only needed during the build can stay in its own stage, or out of the "
             "Dockerfile if nothing needs it.",
         )
     return seen
@@ -252,7 +252,7 @@ def has_no_compiler(trial: Trial) -> str:
             f"A compiler is still in the image: {file.describe()}.",
             "Removing it in a later RUN only hides it: the layer that installed it stays as large "
             "as it was.",
-            "Does anything here need a compiler? If so, it can stay in a stage of its own.",
+            "Does anything here need a compiler? If so, it can stay in its own stage.",
         )
     raise Mistake(
         "compiler",

@@ -26,6 +26,7 @@ from helpers.tables import human_size
 from helpers.vm import guests
 
 Progress = Callable[[str], None] | None
+CLEAN = "Nothing from this notebook is left on the engine."
 
 
 @course_function("the build")
@@ -152,7 +153,7 @@ def clean_up() -> None:
     engine = find.connect()
     cleanup.clean(engine, tools=False, all_sessions=False)
     left = cleanup.count_course_objects(engine)
-    print(f"left of the course on this engine: {left or 'nothing'}")
+    print(f"Still on this engine: {left}" if left else CLEAN)
 
 
 @course_function("preparing the image")

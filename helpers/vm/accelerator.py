@@ -99,11 +99,11 @@ def try_hardware(engine: Engine, where: Where) -> Accelerator:
             machine.wait_for(USER_SPACE, max(0.5, left))
     except GuestNotReady as error:
         return Accelerator(
-            TCG, f"a trial boot with {name.upper()} got no further than: {error.phase}"
+            TCG, f"a test boot with {name.upper()} did not finish (last phase: {error.phase})"
         )
     except CourseError as error:
         return Accelerator(TCG, f"{name.upper()} cannot be used: {error.message[-120:]}")
-    return Accelerator(name, "a trial boot succeeded")
+    return Accelerator(name, "a test boot succeeded")
 
 
 def recall(engine: Engine, where: str) -> Accelerator | None:

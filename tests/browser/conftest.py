@@ -103,9 +103,21 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             viewport={"width": 1280, "height": 720},
         )
         try:
-            yield browser.new_page()
+            page = browser.new_page()
+            close_connection_errors(page)
+            yield page
         finally:
             browser.close()
+
+
+def close_connection_errors(page: Page) -> None:
+    """Close JupyterLab's dialog about a request that got no answer, as a student does.
+
+    On Linux, Chromium ends waiting requests with ERR_NETWORK_CHANGED when Docker creates a network,
+    those to 127.0.0.1 too. JupyterLab then shows the dialog, and connects again by itself.
+    """
+    dialog = page.get_by_role("dialog", name="Server Connection Error")
+    page.add_locator_handler(dialog, lambda: dialog.get_by_role("button", name="Close").click())
 
 
 @pytest.fixture(scope="module")

@@ -177,7 +177,7 @@ def deck(
 
 
 def open_deck(page: Page, name: str, address: str, token: str, *, is_live: bool) -> Deck:
-    """Open a deck in a workspace of its own: JupyterLab opens what one had open before."""
+    """Open a deck in its own workspace: JupyterLab opens what one had open before."""
     notebook = f"{address}/lab/workspaces/{name[:2]}/tree/notebooks/{name}.ipynb?token={token}"
     open_page(page, notebook, page.locator(".jp-deck-mod-visible").first)
     page.wait_for_function(

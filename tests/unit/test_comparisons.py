@@ -288,7 +288,7 @@ def test_surrounding_is_compared_with_host() -> None:
 
 def test_emulation_is_named() -> None:
     emulated = comparison((0.2,), (2.0,))
-    real = dataclasses.replace(emulated, accelerator=Accelerator("kvm", "a trial boot succeeded"))
+    real = dataclasses.replace(emulated, accelerator=Accelerator("kvm", "a test boot succeeded"))
     assert "not a fair comparison" in emulated.text()
     assert "not a fair comparison" not in real.text() and "KVM" in real.text()
     assert "software emulation" in footprints().text()

@@ -1,4 +1,4 @@
-"""The widget of an exercise: an editor or questions, Check, and the verdict beside each.
+"""The widget of an exercise: an editor or questions, Check, and the verdict next to each.
 
 It collects the answer and calls `grade`. Neither the right answers nor the solution are in the page
 before that. `exercise.js` draws it. The page asks the kernel for the text editor (`editor.js`), so
@@ -90,7 +90,7 @@ class ExerciseWidget(anywidget.AnyWidget):
             self._worker.join(seconds)
 
     def show_solution(self) -> None:
-        """Show a right answer beside the student's, after a try."""
+        """Show a right answer next to the student's, after a try."""
         if self.tries and self.task["has_solution"]:
             self.comparison = compare_lines(self.answer, solution(self.task["id"]))
 

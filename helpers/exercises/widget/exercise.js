@@ -1,4 +1,4 @@
-// Draws an exercise: task, editor or questions, buttons, and the verdict beside each question.
+// Draws an exercise: task, editor or questions, buttons, and the verdict next to each question.
 const RESULTS = {
   true: ["✓", "right", "course-right"],
   false: ["✗", "not right", "course-wrong"],
@@ -34,7 +34,7 @@ function reasons({ seen, hint }) {
   return box;
 }
 
-/** Questions in groups: radio buttons in a row for each, its verdict beside them. */
+/** Questions in groups: radio buttons in a row for each, its verdict next to them. */
 function drawQuestions(task, name, changed) {
   const form = make("div", { class: "course-predict" });
   const rows = [];
@@ -151,7 +151,7 @@ function drawChecks(verdict, hintsShown) {
   return box;
 }
 
-/** The student's answer beside the solution; lines that differ have a sign and a color. */
+/** The student's answer next to the solution; lines that differ have a sign and a color. */
 function drawComparison(rows) {
   const cell = (line, sign, same) => make("td", { class: same ? null : "course-differs" },
     make("span", { class: "course-sign" }, same || !line ? " " : sign), line);

@@ -31,7 +31,7 @@ PHASES = {
     KERNEL: "the firmware runs",
     FIRST_ANSWER: "the server answers",
 }
-SET_UP, BOOT = "the engine starts the container", "the guest's kernel boots"
+SET_UP, BOOT = "the engine starts the container", "the guest boots"
 LEGEND = (PHASES[CREATED], SET_UP, PHASES[FIRST_ANSWER], PHASES[FIRMWARE], PHASES[KERNEL], BOOT)
 
 

@@ -1,6 +1,6 @@
 """Send requests one after the other until SIGTERM, then print the counts as JSON.
 
-Runs in a container. Each request resolves the name again, uses a connection of its own and is
+Runs in a container. Each request resolves the name again, uses its own connection, and is
 one attempt: anything but a complete answer with status 200 within 5 s counts as failed.
 """
 
