@@ -66,7 +66,7 @@ def check_platform() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - an older Python prints this message
         raise SetupError(
             f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. "
-            "Install one and start with it: python3.12 -m helpers lab"
+            "Install a newer one, then run it instead, for example: python3.12 -m helpers lab"
         )
 
 
@@ -134,7 +134,7 @@ def create_venv() -> None:
         return
     shutil.rmtree(VENV, ignore_errors=True)
     output = (completed.stdout + completed.stderr).strip() or "no reason given"
-    reason, hint = output.splitlines()[-1], "Check that this folder is writable and has space."
+    reason, hint = output.splitlines()[-1], "Check this folder's permissions and free space."
     if "ensurepip" in output or "No module named venv" in output:
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         reason = "this Python has no venv module."
@@ -161,7 +161,7 @@ def install(lock: Path) -> None:
         lines = [line for line in completed.stderr.splitlines() if line.startswith("ERROR")]
         raise SetupError(
             f"pip can't install the packages: {(lines or ['no reason given'])[0]}\n"
-            "→ Check the network, then run this command again."
+            "→ Check your network connection, then run this command again."
         )
 
 

@@ -19,11 +19,11 @@ VERBS = {
     "present": "show a chapter as live slides",
     "test": "set up the course and run the test suite",
     "doctor": "check your setup and show how to fix it",
-    "clean": "remove what the course created, and nothing else",
+    "clean": "remove what the course created on the engine",
     "rehearse": "run chapters as a class would see them",
     "engine": "keep the private engine running while you work",
     "grade": "grade an exercise from a file",
-    "progress": "show how far you are in the exercises",
+    "progress": "show your progress in the exercises",
 }
 
 
@@ -48,7 +48,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python3 -m helpers", description="Set up, run and test the hands-on Docker course."
     )
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, summary in VERBS.items():
         verb = verbs.add_parser(name, help=summary)
         if name in argv[:1]:

@@ -23,7 +23,7 @@ GRACE_SECONDS = 15  # for a stopped cell to clean up: `docker stop` takes 10
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
 VIEW = "application/vnd.jupyter.widget-view+json"
-FOLDER = "/home/you/docker-course"
+FOLDER = "~/docker-course"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -13,6 +13,7 @@ from helpers.cli.ready import ready_engine
 from helpers.engine import find
 from helpers.engine.private import STANDING, PrivateEngine
 from helpers.errors import ExitCode
+from helpers.setup.console import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,8 @@ def _start() -> str:
     engine = ready_engine()
     PrivateEngine().leases.take(STANDING)
     return (
-        f"The private engine {engine.version} is running. "
+        f"The private engine {engine.version} is running.\n"
+        'To use it in this terminal: eval "$(python3 -m helpers engine env)"\n'
         "To stop it: python3 -m helpers engine stop"
     )
 
@@ -41,7 +43,7 @@ def _start() -> str:
 def _stop() -> str:
     others = PrivateEngine().stop()
     if others:
-        return f"Other commands still use the private engine ({len(others)}). It stops after them."
+        return f"Still in use by {len(others)} other command(s). The engine stops when the last one ends."
     return "The private engine is stopped."
 
 
@@ -50,13 +52,16 @@ def _status() -> str:
     if user := find.find_user_engine():
         return f"user engine {user.version} at {user.host}"
     if answer := private.answer():
-        users = len(private.leases.held())
-        return f"private engine {answer.version} at {private.host}, used by {users} command(s)"
+        users = [name for name in private.leases.held() if name != STANDING]
+        return f"private engine {answer.version} at {private.host}, commands using it: {len(users)}"
     return "No engine is running. To start the private one: python3 -m helpers engine start"
 
 
 def _env() -> str:
-    engine = find.find_user_engine() or PrivateEngine().engine("")
+    user, private = find.find_user_engine(), PrivateEngine()
+    if not user and not private.answer():
+        say("The private engine is not running. To start it: python3 -m helpers engine start")
+    engine = user or private.engine("")
     settings = f"export DOCKER_HOST={shlex.quote(engine.host)}"
     if engine.has_course_client:
         config, tools = engine.extra_env["DOCKER_CONFIG"], engine.extra_env["PATH"].split(":")[0]

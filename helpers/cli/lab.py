@@ -140,7 +140,7 @@ def command(root: Path, port: int) -> list[str]:
 def choose_port(requested: int | None) -> int:
     """Return the requested port, or else the first free one. Raises CourseError if there is none."""
     if requested is not None:
-        if not 0 < requested < 65_536:
+        if not 1024 <= requested < 65_536:
             raise CourseError(f"Invalid port {requested}.", "Use a number between 1024 and 65535.")
         if not is_port_free(requested):
             raise CourseError(
@@ -151,7 +151,7 @@ def choose_port(requested: int | None) -> int:
     if port is None:
         raise CourseError(
             f"Ports {PORTS[0]} to {PORTS[-1]} are all in use.",
-            "Choose a free one: python3 -m helpers lab --port PORT",
+            "Choose a free port with --port PORT.",
         )
     if port != PORTS[0]:
         say(f"  !  Port {PORTS[0]} is already in use, using {port}.")

@@ -1,7 +1,7 @@
 """Show one chapter as live slides, or write its speaker notes as a page.
 
-Space goes on, Ctrl-Enter runs a cell, Escape leaves the slides. Each start shows the chapter as the
-course has it: changes made while presenting are not kept.
+Press Space for the next slide, Ctrl+Enter to run a cell, and Esc to leave the slides. Changes that
+you make while presenting are not kept.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the chapter and the options."""
     parser.add_argument("chapter", metavar="CHAPTER", help="for example 04")
     parser.add_argument(
-        "--notes", action="store_true", help="write the speaker notes as a page, print its path"
+        "--notes",
+        action="store_true",
+        help="write the speaker notes to an HTML page and print its path",
     )
     parser.add_argument(
         "--no-browser", action="store_true", help="print the address without opening a browser"

@@ -1,6 +1,6 @@
-"""Show how far you are in the exercises, or print it as JSON for handing in.
+"""Show your progress in the exercises, or print it as JSON to hand in.
 
-It reads work/progress.json, or the one of the work folder that you are in.
+Reads progress.json from the work folder that you are in, or from work/ if you are outside one.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from helpers.exercises import progress
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "--export", action="store_true", help="print your tries as JSON, for handing in"
-    )
+    parser.add_argument("--export", action="store_true", help="print your tries as JSON to hand in")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -31,7 +31,7 @@ def ready_engine() -> Engine:
     name = "your engine" if engine.kind == "user" else "the course's private engine"
     say(f"  ✓  {name}, version {engine.version}; base image: {kind}")
     if engine.kind == "user" and engine.has_course_client:
-        say("  !  Your docker command is too old for the course, which uses a newer one.")
+        say("  !  Your docker command is missing, incomplete or too old. Using the course's own.")
     return engine
 
 

@@ -1,7 +1,7 @@
 """Run chapters as a class would see them, and show how long each takes.
 
-If one fails, its cell and error message are shown, and the exit code is 1. A chapter that fails or
-is stopped leaves nothing on the engine.
+If a chapter fails, the failing cell and its error are shown, and the exit code is 1. What a failed
+or stopped chapter created on the engine is removed.
 """
 
 from __future__ import annotations

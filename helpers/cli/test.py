@@ -30,9 +30,13 @@ IN_TWO_PROCESSES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--quick", action="store_true", help="only the tests without engine and browser (20 s)"
+        "--quick",
+        action="store_true",
+        help="run only the tests that need no engine or browser (20 s)",
     )
-    parser.add_argument("pytest_args", nargs="*", metavar="-- PYTEST_ARG", help="for pytest")
+    parser.add_argument(
+        "pytest_args", nargs="*", metavar="-- PYTEST_ARG", help="arguments for pytest"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +57,8 @@ def run_pytest(arguments: Sequence[str], env: Mapping[str, str] | None = None) -
 def run_suite(pytest_args: Sequence[str]) -> ExitCode:
     """Run the tests and notebooks on an engine, with pytest's arguments."""
     if not pytest_args:
-        say(f"The suite usually takes {USUAL_MINUTES} minutes. Without an engine: test --quick")
+        say(f"The full suite usually takes {USUAL_MINUTES} minutes.")
+        say("For the tests without an engine (20 s): python3 -m helpers test --quick")
         pytest_args = IN_TWO_PROCESSES
     engine = ready_engine()
     artifacts = Path(os.environ.get("COURSE_ARTIFACTS") or cache_dir() / "artifacts")

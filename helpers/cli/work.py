@@ -74,7 +74,7 @@ def _kept_line(name: str) -> str:
     if name.endswith(".ipynb"):
         how = f"python3 -m helpers lab --reset {name.split('_')[0]}"
     else:
-        how = "rename yours and start again"
+        how = "rename your file, then run this command again"
     return f"{name}: your changes are kept; to get the new version: {how}"
 
 

@@ -126,8 +126,8 @@ def find_client(install: bool = True) -> tuple[str, dict[str, str]]:
     if private.unavailable_reason() or not (install or private.root.is_dir()):
         raise EngineUnavailable(
             f"A Docker Engine is running, but the docker command can't be used: {problem}",
-            "Install docker-cli, docker-buildx-plugin and docker-compose-plugin, then run this "
-            "command again.",
+            "Install docker-ce-cli, docker-buildx-plugin and docker-compose-plugin from Docker's "
+            "repository (https://docs.docker.com/engine/install/), then run this command again.",
         )
     if install:
         with private.leases.locked():

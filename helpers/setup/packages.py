@@ -58,8 +58,8 @@ def mirror() -> str:
         if address := main_source(*options):
             return address
     raise CourseError(
-        "apt on this machine has no Debian main source.",
-        "Install Docker Engine 23 or newer, then run this command again.",
+        "apt has no source for Debian's main component on this machine.",
+        "Add one to /etc/apt/sources.list.d/ (see sources.list(5)), then run this command again.",
     )
 
 

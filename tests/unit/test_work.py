@@ -93,7 +93,7 @@ def test_renamed_app_file_is_replaced(source: Path, tmp_path: Path) -> None:
     mine.write_text("print('mine')\n")
     (source / "apps/app.py").write_text("print(2)\n")
     (line,) = lay_out(source, work)
-    assert "rename yours and start again" in line
+    assert "rename your file, then run this command again" in line
     mine.rename(mine.with_name("mine.py"))
     assert lay_out(source, work) == []
     assert mine.read_text() == "print(2)\n"

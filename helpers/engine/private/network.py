@@ -135,7 +135,7 @@ class Network:
             if not run_quietly(["ip", *args], env):
                 raise EngineUnavailable(
                     "Could not create the network bridge of the private engine.",
-                    "Run this command as root, or as a user who may use sudo.",
+                    "In a terminal, as root or with sudo, run: python3 -m helpers engine start",
                 )
 
     def _save(self) -> None:

@@ -41,8 +41,8 @@ def examine() -> DoctorReport:
 
 def _check_environment() -> Row:
     if bootstrap.is_ready():
-        return Row("environment", True, "made from the lock")
-    return Row("environment", False, f"missing, outdated or of another folder: {START}")
+        return Row("environment", True, "up to date")
+    return Row("environment", False, f"missing, outdated or from another folder → {START}")
 
 
 def _find_engine() -> tuple[Engine | None, Row]:
@@ -56,9 +56,9 @@ def _find_engine() -> tuple[Engine | None, Row]:
         answer = private.answer()
         if answer is None:
             reason = private.unavailable_reason()
-            text = f"none answers, and {reason}"
+            text = f"not running, and {reason} → {find.install_hint()}"
             if not reason:
-                text = f"none answers yet; the course starts a private one: {START}"
+                text = f"not running → to start the private engine: {START}"
             return None, Row("engine", False, text)
         engine = private.engine(answer.version)
     origin = "your own" if engine.kind == "user" else "private, from Debian packages"
@@ -73,7 +73,7 @@ def _check_plugin(engine: Engine, name: str, command: str) -> Row:
     completed = engine.run(command, "version")
     seen = (completed.stdout or completed.stderr).strip().splitlines()[0]
     if engine.kind == "user" and engine.has_course_client:
-        seen += "; the course's client, yours is older or incomplete"
+        seen += " (the course's own; yours is missing, incomplete or too old)"
     return Row(name, completed.returncode == 0, seen)
 
 
@@ -107,7 +107,10 @@ def _check_disk() -> Row:
 def _check_port(port: int) -> Row:
     if is_port_free(port):
         return Row(f"port {port}", True, "free")
-    seen = f"in use by another program; stop it first (`ss -ltnp 'sport = :{port}'` shows it)"
+    find_it = f"sudo ss -ltnp 'sport = :{port}'"
+    if platform.system() == "Darwin":
+        find_it = f"lsof -nP -iTCP:{port} -sTCP:LISTEN"
+    seen = f"in use by another program → stop that program; to find it: {find_it}"
     return Row(f"port {port}", False, seen)
 
 
@@ -121,7 +124,7 @@ def _check_accelerator(engine: Engine | None) -> Row:
     elif not kvm.exists():
         seen = "none: virtual machines are emulated, which is slower"
     elif os.access(kvm, os.R_OK | os.W_OK):
-        seen = "/dev/kvm exists, not tried yet (it can exist and hang)"
+        seen = "/dev/kvm exists and has not been tested yet; chapter 01 tests it"
     else:
         seen = "/dev/kvm exists, but not for this user: virtual machines are emulated"
     return Row("VM accelerator", True, seen)

@@ -31,7 +31,7 @@ class DoctorReport:
 
     def text(self) -> str:
         """Return a table for a terminal."""
-        return text_table((f"{'ok' if r.ok else 'MISSING':7}", r.name, r.seen) for r in self.rows)
+        return text_table((f"{'ok' if r.ok else 'PROBLEM':7}", r.name, r.seen) for r in self.rows)
 
     def facts(self) -> str:
         """Return what every chapter needs, in words that are the same on every machine."""

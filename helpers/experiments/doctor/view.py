@@ -13,7 +13,7 @@ def doctor_html(report: DoctorReport) -> str:
     """Return the report as an HTML table."""
     rows = [
         (
-            "✓ ok" if row.ok else Cell("✗ missing", "font-weight:600;white-space:nowrap"),
+            "✓ ok" if row.ok else Cell("✗ problem", "font-weight:600;white-space:nowrap"),
             row.name,
             row.seen,
         )
