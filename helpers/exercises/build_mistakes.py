@@ -55,13 +55,18 @@ MISTAKES = (
 )
 
 
+def is_network_failure(failure: BuildFailed) -> bool:
+    """Return whether a step of the build got no answer from the network."""
+    return bool(NETWORK.search("\n".join([failure.message, *failure.output])))
+
+
 def explain_failed_build(failure: BuildFailed) -> Exception:
     """Return the Mistake behind a failed build, or a CourseError if it is not the student's."""
     text = "\n".join([failure.message, *failure.output])
     not_the_students = (ENGINE_STOPPED[0], LAYER_LOST[0])
     if failure.message.startswith(not_the_students) or "disk is full" in failure.message:
         return CourseError(failure.message, failure.hint)
-    if NETWORK.search(text):
+    if is_network_failure(failure):
         return CourseError(
             "The build got no answer from the network, so it could not be checked.",
             "Check that this machine is online, then try again.",

@@ -32,7 +32,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.labels import TRY_LABEL, labels
 from helpers.engine.private import build_group
 from helpers.errors import BuildFailed, CourseError, Mistake
-from helpers.exercises.build_mistakes import explain_failed_build
+from helpers.exercises.build_mistakes import explain_failed_build, is_network_failure
 from helpers.exercises.checks import Progress
 from helpers.exercises.container import Container, Launch
 from helpers.exercises.lazy import lazy
@@ -92,8 +92,9 @@ class Sandbox:
     ) -> BuildReport:
         """Build a folder (default: the sandbox's) with this Dockerfile.
 
-        Raises Mistake if the build fails because of the Dockerfile, CourseError if because of the
-        engine, its disk or the network.
+        A build that gets no answer from the network is run once more, in new containers. Raises
+        Mistake if the build fails because of the Dockerfile, CourseError if because of the engine,
+        its disk or the network.
         """
         if not parse(dockerfile).instructions:
             raise Mistake(
@@ -113,8 +114,8 @@ class Sandbox:
             if self.on_progress:
                 self.on_progress(step)
 
-        with self.watch(lambda: cancel(child), BUILD_SECONDS):
-            try:
+        def build() -> BuildReport:
+            with self.watch(lambda: cancel(child), BUILD_SECONDS):
                 return build_image(
                     folder,
                     tag=self.name(f"image-{uuid.uuid4().hex[:6]}"),
@@ -124,9 +125,18 @@ class Sandbox:
                     on_progress=note_step,
                     engine=self.engine,
                 )
+
+        try:
+            try:
+                return build()
             except BuildFailed as failure:
-                self.raise_overrun()
-                raise explain_failed_build(failure) from None
+                if self.overrun or not is_network_failure(failure):
+                    raise
+            note_step("no answer from the network, building again")
+            return build()
+        except BuildFailed as failure:
+            self.raise_overrun()
+            raise explain_failed_build(failure) from None
 
     def build_own(self, dockerfile: str) -> str:
         """Build an image that the exercise needs in the sandbox's folder, and return its name."""

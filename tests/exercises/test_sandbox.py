@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from helpers.engine.engine import Engine
+from helpers.errors import BuildFailed, CourseError
+from helpers.exercises import sandbox as module
 from helpers.exercises.sandbox import open_sandbox
 
 pytestmark = pytest.mark.engine
@@ -24,3 +27,26 @@ def test_files_of_equal_size_and_time_are_not_mixed_up(each_engine: Engine) -> N
             image = sandbox.build_own("FROM python:3.13-slim\nCOPY app.py .\n")
             printed = each_engine.run("run", "--rm", image, "cat", "app.py").stdout
             assert printed == token
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_build_without_answer_is_run_once_more(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    real, tries = module.build_image, []
+
+    def build_image(*args: Any, **options: Any) -> Any:
+        tries.append(args)
+        if len(tries) <= failures:
+            output = ("Could not connect to deb.debian.org:80, connection timed out",)
+            raise BuildFailed("The build failed: exit code 100.", "Hint.", output=output)
+        return real(*args, **options)
+
+    monkeypatch.setattr(module, "build_image", build_image)
+    with open_sandbox(engine, "flask-app") as sandbox:
+        if failures == 1:
+            assert sandbox.build("FROM python:3.13-slim\nCOPY app.py .\n").image_id
+        else:
+            with pytest.raises(CourseError, match="no answer from the network"):
+                sandbox.build("FROM python:3.13-slim\n")
+    assert len(tries) == 2
