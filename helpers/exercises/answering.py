@@ -10,6 +10,7 @@ import requests
 
 from helpers.errors import Mistake
 from helpers.exercises.container import Container, pause
+from helpers.process import wait_until
 
 PORT = 5000
 ANSWER_SECONDS = 10.0
@@ -108,6 +109,8 @@ def read_json(container: Container, port: int = PORT) -> dict[str, Any]:
     if response is None:
         raise explain_silence(container, port)
     if response.status_code >= 400:
+        # The engine's log is a moment behind; flask prints the request's line last.
+        wait_until(lambda: any("HTTP/1" in line for line in container.log(12)), 1)
         log = [line for line in container.log(12) if "HTTP/1" not in line]
         seen = (
             f"The app answers with {response.status_code} {response.reason}. Its log ends with: "
@@ -165,10 +168,10 @@ def explain_silence(container: Container, port: int = PORT) -> Mistake:
         return Mistake(
             "listens-on-loopback",
             f"In the container, the app listens on 127.0.0.1:{port}.",
-            "Only programs in the same container can reach 127.0.0.1 there: each container has a "
+            "Only programs in the same container can reach 127.0.0.1 there: each container has its "
             "own loopback interface, so nothing outside gets an answer.",
-            "The server must listen on all of the container's addresses. flask run has an option, "
-            "and an environment variable, for the address.",
+            "The server must listen on all of the container's addresses. flask run and gunicorn each "
+            "have an option for the address.",
         )
     if listening:
         ports = ", ".join(map(str, listening))

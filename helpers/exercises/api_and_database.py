@@ -204,7 +204,7 @@ def counts(trial: Trial) -> str:
 @check(needs="counts")
 def survives_down(trial: Trial) -> str:
     """The count survives docker compose down and up."""
-    mounts = list_mounts(trial.project.container(DB))
+    mounts = trial.project.container(DB).mounts
     take_down(trial)
     trial.up()
     before, after = trial.visits, trial.visit()
@@ -217,7 +217,7 @@ def survives_down(trial: Trial) -> str:
 @check(needs="survives_down")
 def is_removed_with_volumes(trial: Trial) -> str:
     """The count does not survive docker compose down -v."""
-    mounts = list_mounts(trial.project.container(DB))
+    mounts = trial.project.container(DB).mounts
     take_down(trial, "--volumes")
     left = [mount for mount in mounts if is_left(mount, trial.sandbox.engine)]
     if not left:
@@ -253,14 +253,6 @@ def take_down(trial: Trial, *options: str) -> None:
                 f"After docker compose down, there is still a container of {service}.",
                 "`down` removes the containers of all services of the file.",
             )
-
-
-def list_mounts(container: Container) -> list[dict[str, Any]]:
-    """Return what is mounted in a container; the engine lists those of --tmpfs apart."""
-    details = container.inspect()
-    in_memory = details["HostConfig"].get("Tmpfs") or {}
-    own = [{"Type": "tmpfs", "Destination": path, "Source": ""} for path in in_memory]
-    return own + [each for each in details["Mounts"] if each["Destination"] not in in_memory]
 
 
 def is_left(mount: dict[str, Any], engine: Engine) -> bool:
@@ -413,18 +405,18 @@ def explain_loss(
         return Mistake(
             "no-volume",
             f"{lost} No named volume is mounted in db.",
-            "The image keeps the data in a volume without a name, and the next container gets a "
-            "new one. Data outlives its container only in a volume that has a name.",
-            "The service's volumes: names the volume and the folder; volumes: at the file's top "
-            "declares it.",
+            "The image declares an anonymous volume for its data. Each new container gets a new, "
+            "empty one, and the old one is not used again.",
+            "Mount a named volume: list it under volumes: of db, and declare it under the top-level "
+            "volumes:.",
         )
     if not at_data:
         name = sandbox.as_typed(named[0].get("Name") or named[0].get("Source") or named[0]["Type"])
         return Mistake(
             "wrong-path",
             f"{lost} {name.removeprefix('project_')} is mounted in db at {named[0]['Destination']}.",
-            f"PostgreSQL 17 keeps its files in {DATA} of the container. Only what is written below "
-            "the mount point is stored in the volume.",
+            f"PostgreSQL 17 keeps its files in {DATA}. The image declares a volume for exactly that "
+            "path: if you mount nothing there, each new container gets a new anonymous volume.",
         )
     if at_data[0]["Type"] == "tmpfs":
         return Mistake(

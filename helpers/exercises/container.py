@@ -57,6 +57,14 @@ class Container:
         """Return whether the engine still has it."""
         return self.engine.run("container", "inspect", self.id).returncode == 0
 
+    @property
+    def mounts(self) -> list[dict[str, Any]]:
+        """Return what is mounted in it; the engine lists those of --tmpfs apart."""
+        details = self.inspect()
+        in_memory = details["HostConfig"].get("Tmpfs") or {}
+        own = [{"Type": "tmpfs", "Destination": path, "Source": ""} for path in in_memory]
+        return own + [each for each in details["Mounts"] if each["Destination"] not in in_memory]
+
     def host_port(self, port: int) -> int | None:
         """Return the port of 127.0.0.1 that a TCP port of it is published on."""
         published = self.inspect()["NetworkSettings"]["Ports"].get(f"{port}/tcp")

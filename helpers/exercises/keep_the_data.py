@@ -94,7 +94,7 @@ def survives(trial: Trial) -> str:
     before = 0
     for _ in range(random.randint(2, 6)):
         before = visit(trial.first)
-    mounts = trial.first.inspect()["Mounts"]
+    mounts = trial.first.mounts
     trial.first.remove()
     if not wait_until(lambda: not trial.first.exists, 10):
         raise CourseError("The first container could not be removed.", "Try again.")
@@ -143,8 +143,7 @@ def explain_loss(
         return Mistake(
             "wrong-path",
             f"{lost} {name} is mounted at {mount['Destination']}.",
-            f"The app writes to {DATA}. Only what is written below the mount point is stored in "
-            "the volume.",
+            f"The app writes to {DATA}, and nothing is mounted there.",
         )
     if at_data[0]["Type"] == "tmpfs":
         return Mistake(

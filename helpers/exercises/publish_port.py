@@ -110,15 +110,15 @@ def answers(trial: Trial) -> str:
 def choose_port(published: list[Publish], actual: int | None) -> Publish:
     """Return the published port that host port 5005 leads to. Raises Mistake if there is none."""
     right = [port for port in published if port.host == HOST_PORT]
-    if len(right) > 1:
+    if len({(port.ip, port.kind) for port in right}) < len(right):
         raise Mistake(
             "published-twice",
             f"Host port {HOST_PORT} is published {len(right)} times.",
-            "A port of the host can lead to one port of one container only.",
+            "For one address and protocol, a host port can lead to only one container port.",
         )
     if not right:
         raise explain_ports(published, actual)
-    port = right[0]
+    port = next((each for each in right if each.kind == "tcp" and each.is_reachable), right[0])
     if port.kind != "tcp":
         raise Mistake("udp", f"Port {HOST_PORT} is published for {port.kind}.", "HTTP uses TCP.")
     if not port.is_reachable:
