@@ -83,7 +83,7 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _without_folder(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return an output with FOLDER in place of the checkout's own path."""
+    """Replace the checkout's path in an output with FOLDER."""
     own = json.dumps(str(CHECKOUT))[1:-1]
     return nbformat.from_dict(json.loads(json.dumps(output).replace(own, FOLDER)))
 

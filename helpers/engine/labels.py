@@ -21,7 +21,7 @@ from helpers.process import started
 
 OWNER_LABEL = "org.dockercourse.owner"
 SESSION_LABEL = "org.dockercourse.session"
-TRY_LABEL = "org.dockercourse.exercise"  # and the id of one try of one exercise
+TRY_LABEL = "org.dockercourse.exercise"  # its value is the id of the try
 # Images with this prefix are built once and shared by all chapters and checkouts.
 TOOLS = "dockercourse/"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

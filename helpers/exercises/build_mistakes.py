@@ -9,7 +9,7 @@ from helpers.errors import BuildFailed, CourseError, Mistake
 
 NETWORK = re.compile(
     r"Temporary failure (in name )?resol|NewConnectionError|Could not resolve|ConnectTimeout"
-    r"|Network is unreachable|[Cc]onnection timed out|Unable to connect to"
+    r"|Network is unreachable|Could not connect to \S+ \(\S+\), connection timed out"
     r"|CERTIFICATE_VERIFY_FAILED|ProxyError|TLS handshake timeout"
 )
 # A pattern in the message, the name of the mistake, and what more to say the second time.

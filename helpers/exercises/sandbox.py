@@ -114,29 +114,26 @@ class Sandbox:
             if self.on_progress:
                 self.on_progress(step)
 
-        def build() -> BuildReport:
-            with self.watch(lambda: cancel(child), BUILD_SECONDS):
-                return build_image(
-                    folder,
-                    tag=self.name(f"image-{uuid.uuid4().hex[:6]}"),
-                    dockerfile=file,
-                    options=options,
-                    on_start=child.append,
-                    on_progress=note_step,
-                    engine=self.engine,
-                )
-
-        try:
+        def build(*, again: bool) -> BuildReport:
             try:
-                return build()
+                with self.watch(lambda: cancel(child), BUILD_SECONDS):
+                    return build_image(
+                        folder,
+                        tag=self.name(f"image-{uuid.uuid4().hex[:6]}"),
+                        dockerfile=file,
+                        options=options,
+                        on_start=child.append,
+                        on_progress=note_step,
+                        engine=self.engine,
+                    )
             except BuildFailed as failure:
-                if self.overrun or not is_network_failure(failure):
-                    raise
+                self.raise_overrun()
+                if not again or not is_network_failure(failure):
+                    raise explain_failed_build(failure) from None
             note_step("no answer from the network, building again")
-            return build()
-        except BuildFailed as failure:
-            self.raise_overrun()
-            raise explain_failed_build(failure) from None
+            return build(again=False)
+
+        return build(again=True)
 
     def build_own(self, dockerfile: str) -> str:
         """Build an image that the exercise needs in the sandbox's folder, and return its name."""

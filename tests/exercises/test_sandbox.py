@@ -38,7 +38,7 @@ def test_build_without_answer_is_run_once_more(
     def build_image(*args: Any, **options: Any) -> Any:
         tries.append(args)
         if len(tries) <= failures:
-            output = ("Could not connect to deb.debian.org:80, connection timed out",)
+            output = ("Could not connect to deb.debian.org:80 (192.0.2.1), connection timed out",)
             raise BuildFailed("The build failed: exit code 100.", "Hint.", output=output)
         return real(*args, **options)
 
