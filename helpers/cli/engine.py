@@ -1,7 +1,7 @@
 """Keep the private engine running while you work in a terminal.
 
-start: keep it running after this command. stop: stop it. status: show which engine is running.
-env: print the settings with which your shell uses the same engine.
+start: start it and leave it running. stop: stop it. status: show which engine is running.
+env: print the settings that make your shell use it.
 """
 
 from __future__ import annotations
