@@ -58,13 +58,16 @@ def stop_group(
             return
 
 
-def wait_until(is_true: Callable[[], object], seconds: float) -> bool:
-    """Wait until a condition is true, at most `seconds`; return whether it is."""
+def wait_until(is_true: Callable[[], object], seconds: float, every: float = 0.05) -> bool:
+    """Wait until a condition is true, at most `seconds`; return whether it is.
+
+    It is tried again after `every` seconds: longer where a try costs more than a look.
+    """
     deadline = time.monotonic() + seconds
     while not is_true():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(every)
     return True
 
 

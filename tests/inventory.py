@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from helpers.engine.engine import Engine
+from helpers.engine.labels import SESSION_LABEL, labels
+
+
+def session() -> str:
+    """Return the value of the session label of what this process makes."""
+    return labels()[SESSION_LABEL]
 
 
 def inventory(engine: Engine) -> dict[str, set[str]]:
@@ -13,6 +19,17 @@ def inventory(engine: Engine) -> dict[str, set[str]]:
         "images": {t for i in client.api.images() for t in (*(i["RepoTags"] or []), i["Id"])},
         "volumes": {v.name for v in client.volumes.list()},
         "networks": {n.name for n in client.networks.list()},
+    }
+
+
+def list_own(engine: Engine) -> set[str]:
+    """Return the ids of what this process has made on an engine that others use too."""
+    api, mine = engine.client.api, {"label": f"{SESSION_LABEL}={session()}"}
+    return {
+        *(each["Id"] for each in api.containers(all=True, filters=mine)),
+        *(each["Id"] for each in api.networks(filters=mine)),
+        *(each["Id"] for each in api.images(all=True, filters=mine)),
+        *(each["Name"] for each in api.volumes(filters=mine)["Volumes"] or ()),
     }
 
 

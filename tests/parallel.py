@@ -1,4 +1,4 @@
-"""The whole suite in two processes of pytest-xdist; each takes the next group of tests when free.
+"""The whole suite in four processes of pytest-xdist; each takes the next group of tests when free.
 
 Chapters on the private engine share names and ports, so they run in order in one process. Other tests
 and the exercises have their own names and ports, and some groups start their own engines.
@@ -7,35 +7,45 @@ and the exercises have their own names and ports, and some groups start their ow
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import pytest
+from _pytest.terminal import TerminalReporter
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import NodeManager
+
+# After Ctrl-C, xdist kills a process that has not ended after 10 s. Stopping an engine takes longer.
+NodeManager.EXIT_TIMEOUT = 120
 
 PRIVATE_ENGINE = "private engine"
 # Leaves a swarm, and all running containers of the engine lose their names (moby/moby#45144). The
-# first of its group, while the other process uses the second engine for ten minutes.
+# first of its group: the groups that start with it use the second engine, or no containers.
 SWARM_CHAPTER = "notebooks/08"
 # A group, and what the ids of its tests contain. The first that matches is used.
 GROUPS = {
     "chapters on the second engine": r"test_user_engine_chapters\.py",
-    "second engine": r"user_engine|test_(chapter_04|cleanup|engine_policy|private_life)\.py"
-    r"|test_slides\.py.*\[04_",
-    "exercises": r"tests/exercises/|exercises\.py|test_capstone\.py|exercise_verdicts\.ipynb",
-    "stored slides": r"test_slides\.py.*\[0[235678]_",
+    "second engine": r"user_engine|test_(chapter_04|cleanup|engine_policy|private_life|storage)\.py",
+    "answers for Compose": r"tests/exercises/.*\[0[78]-",
+    "answers": r"tests/exercises/",
+    "exercises": r"exercises\.py|test_capstone\.py|exercise_verdicts\.ipynb",
+    "slides": r"test_slides\.py.*\[0[1-8]_",
     "chapters": r"^notebooks/|tests/notebooks/|tests/browser/|chapter|rehearse|test_lab\.py",
     "builds": r"test_(build|caching|layers)\.py",
     PRIVATE_ENGINE: r"tests/engine/",
 }
-# The long ones first. xdist gives a process its next group when two tests of the last one are left.
+# The long ones first, after those that must not run beside `SWARM_CHAPTER`'s swarm. xdist gives a
+# process its next group when two tests of the last one are left.
 START = (
     "chapters on the second engine",
     "chapters",
-    "exercises",
+    "slides",
     "second engine",
-    "builds",
+    "answers for Compose",
+    "exercises",
+    "answers",
     PRIVATE_ENGINE,
-    "stored slides",
+    "builds",
 )
 
 
@@ -54,8 +64,29 @@ class EngineScheduling(LoadScopeScheduling):
         return find_group(nodeid)
 
 
+@dataclass
+class FailureLines:
+    """Prints a line when a test fails; pytest shows the failures at the end of the suite."""
+
+    terminal: TerminalReporter
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print the name of a test that failed, and its error's first line."""
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            error = (crash.message if crash else report.longreprtext).partition("\n")[0]
+            self.terminal.write_line(f"\nFAILED {report.nodeid}: {error[:200]}", red=True)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Print failures as they happen, in the process that has the terminal."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and not hasattr(session.config, "workerinput"):
+        session.config.pluginmanager.register(FailureLines(terminal))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> EngineScheduling:
-    """Return the scheduler for `-n 2`."""
+    """Return the scheduler for `-n 4`."""
     return EngineScheduling(config, log)
 
 

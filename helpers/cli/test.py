@@ -21,8 +21,8 @@ from helpers.setup.console import say, step
 
 CELL_SECONDS = 300
 USUAL_MINUTES = "30 to 40"
-IN_TWO_PROCESSES = (
-    *("-p", "tests.parallel", "-n", "2", "--no-loadscope-reorder"),
+IN_PARALLEL = (
+    *("-p", "tests.parallel", "-n", "4", "--no-loadscope-reorder"),
     *("--durations=30", "--durations-min=5", "tests", "notebooks"),
 )
 
@@ -59,7 +59,7 @@ def run_suite(pytest_args: Sequence[str]) -> ExitCode:
     if not pytest_args:
         say(f"The full suite usually takes {USUAL_MINUTES} minutes.")
         say("For the tests without an engine (20 s): python3 -m helpers test --quick")
-        pytest_args = IN_TWO_PROCESSES
+        pytest_args = IN_PARALLEL
     engine = ready_engine()
     artifacts = Path(os.environ.get("COURSE_ARTIFACTS") or cache_dir() / "artifacts")
     artifacts.mkdir(parents=True, exist_ok=True)

@@ -12,11 +12,10 @@ from typing import Any
 
 from docker.errors import DockerException
 
+from helpers.compose.containers import PROJECT_LABEL
 from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.labels import OWNER_LABEL, labels
-
-PROJECT_LABEL = "com.docker.compose.project"
 
 
 def is_foreign(project: str, engine: Engine) -> bool:

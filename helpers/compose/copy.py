@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from helpers import process
-from helpers.compose.adapt import PROJECT_LABEL, adapt_project, is_foreign
+from helpers.compose.adapt import adapt_project, is_foreign
+from helpers.compose.containers import PROJECT_LABEL, SERVICE_LABEL, list_containers, list_volumes
 from helpers.compose.project import read_config
 from helpers.engine.engine import Engine
 from helpers.engine.probe import inspect_image
@@ -71,18 +72,13 @@ class ProjectCopy:
     def objects(self) -> Objects:
         """Return what the engine has of the project now."""
         api, filters = self.engine.client.api, {"label": f"{PROJECT_LABEL}={self.name}"}
-        containers = api.containers(all=True, filters=filters)
+        containers = list_containers(self.engine, self.name)
         services = {
-            each["Labels"]["com.docker.compose.service"]: each
+            each["Labels"][SERVICE_LABEL]: each
             for each in containers
             if each["Labels"]["com.docker.compose.oneoff"] == "False"
         }
-        mounted = {
-            mount["Name"]
-            for each in containers
-            for mount in each["Mounts"]
-            if mount["Type"] == "volume"
-        }
+        mounted = list_volumes(containers)
         self.seen_volumes |= mounted
         self.last_volumes = mounted or self.last_volumes
         existing = {each["Name"]: each for each in api.volumes()["Volumes"] or []}

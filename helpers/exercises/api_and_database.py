@@ -233,8 +233,8 @@ def is_removed_with_volumes(trial: Trial) -> str:
         f"{left[0]['Destination']}, and is still there.",
         "`down -v` removes the volumes of the project. A folder of the host is not a volume, so "
         "the data stays, also when you mean to start afresh.",
-        "Before the colon, a path is a folder of the host; a name is a volume, which also stands "
-        "below volumes: at the file's top.",
+        "Before the colon, a path is a folder of the host; a name is a volume, which must also be "
+        "declared under the top-level volumes:.",
     )
 
 
@@ -278,8 +278,7 @@ def explain_early_start(project: Project, seconds: float) -> Mistake:
     return Mistake(
         "not-waiting",
         f"{seen} db has a health check.",
-        "Nothing makes web wait for the result of db's health check: to be started is not to be "
-        "healthy.",
+        "Nothing makes web wait for the result of db's health check: started doesn't mean healthy.",
         "depends_on has a long form, in which each service has a condition.",
     )
 
@@ -335,7 +334,7 @@ NO_DATABASE = (
         "No database: 'DATABASE_URL'",
         "no-database-url",
         "The app reads the environment variable DATABASE_URL, and the container has none. A "
-        "variable in .env fills in the Compose file; the container gets what stands below "
+        "variable in .env fills in the Compose file; the container gets what is listed under "
         "environment:.",
     ),
     (
@@ -362,7 +361,7 @@ NO_DATABASE = (
         UNKNOWN_HOST,
         "No container has this name on the network of web. Each service is found by its name, on "
         "the networks that both are on.",
-        "What is the host in DATABASE_URL? It stands after the @.",
+        "What is the host in DATABASE_URL? It is the part after the @.",
     ),
     (
         "127.0.0.1",
@@ -374,8 +373,9 @@ NO_DATABASE = (
         "onnection refused",
         "healthy-too-early",
         "Nothing answered at this address and port. If they are right, db was called healthy "
-        "before PostgreSQL listened: what does the health check's test really ask?",
-        "pg_isready -h localhost asks the database itself, over the network.",
+        "before PostgreSQL accepted connections over the network.",
+        "While the image prepares its database, PostgreSQL listens on a Unix socket only, and "
+        "pg_isready asks there. With -h localhost it asks over the network.",
     ),
 )
 

@@ -21,15 +21,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
+from docker.errors import APIError
 
 from helpers import process
 from helpers.build.run import build_image
 from helpers.compose.adapt import adapt_project
+from helpers.compose.containers import list_containers, list_volumes
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
 from helpers.errors import BuildFailed, CourseError, Mistake
 from helpers.exercises.checks import CheckFunction, HandsOn
 from helpers.exercises.compose_policy import check_model
+from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
 from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import APPS, copy_folder
@@ -44,8 +47,7 @@ WAIT_SECONDS = 3  # for a web container that Compose starts right after the data
 START_SECONDS = 60
 STOP_SECONDS = 5
 COMMAND_SECONDS = 180
-LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp, proc(5)
-LOOPBACK = ("0100007F", "00000000000000000000000001000000")
+ASK_SECONDS = 0.5  # between two questions that start a program in a container
 
 
 class CapstoneCheck(NamedTuple):
@@ -86,48 +88,41 @@ class Trial:
         if completed.returncode:
             raise CourseError(f"docker compose {args[0]}: {process.error_line(completed)}")
 
-    def container(self, service: str) -> str:
-        """Return the id of a service's container, "" if it has none."""
-        filters = (
-            f"--filter=label=com.docker.compose.project={self.name}",
-            f"--filter=label=com.docker.compose.service={service}",
-        )
-        return self.engine.run("ps", "--all", "--quiet", *filters).stdout.strip()
+    def container(self, service: str) -> Container:
+        """Return a service's container. Raises CourseError if it has none."""
+        containers = list_containers(self.engine, self.name, service)
+        if not containers:
+            raise CourseError(f"the service {service} has no container")
+        return Container(self.engine, containers[0]["Id"])
 
-    def inspect(self, service: str, what: str) -> str:
-        """Return one value of a service's container, such as ".State.Running"."""
-        return self.engine.run(
-            "inspect", f"--format={{{{{what}}}}}", self.container(service)
-        ).stdout.strip()
+    def status(self, service: str) -> str:
+        """Return the status of a service's container, such as "running", "" if it has none."""
+        containers = list_containers(self.engine, self.name, service)
+        return str(containers[0]["State"]) if containers else ""
 
     def run_in(self, service: str, *command: str) -> str:
         """Return what a command in a service's container prints; raise CourseError if it fails."""
-        completed = self.engine.run("exec", self.container(service), *command, timeout=30)
+        container = self.container(service)
+        completed = self.engine.run("exec", container.id, *command, timeout=30)
         if completed.returncode:
-            logs = self.engine.run("logs", "--tail=40", self.container(service))
-            lines = (logs.stdout + logs.stderr).strip().splitlines()
-            errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-            last = (errors or lines or ["nothing"])[-1]
-            raise CourseError(f"the service {service} doesn't run; its log says: {last[:160]}")
+            raise explain_end(service, container)
         return completed.stdout
 
     def listening(self) -> dict[int, bool]:
-        """Return the TCP ports that the app listens on, and whether only on loopback."""
+        """Return the TCP ports that the app listens on, and whether only on loopback.
+
+        Raises CourseError if there are none, or if the container of web does not run.
+        """
+        container = self.container(WEB)
         ports: dict[int, bool] = {}
 
-        def read() -> bool:
-            text = self.run_in(WEB, "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :")
-            for fields in map(str.split, text.splitlines()):
-                if len(fields) > 3 and fields[3] == LISTEN:
-                    address, _, port = fields[1].partition(":")
-                    # Docker's own name server in the container listens on 127.0.0.11.
-                    if address != "0B00007F":
-                        number = int(port, 16)
-                        ports[number] = address in LOOPBACK and ports.get(number, True)
+        def look() -> bool:
+            ports.update(container.listening())
+            if not ports and container.status != "running":
+                raise explain_end(WEB, container)
             return bool(ports)
 
-        wait_until(read, 20)
-        if not ports:
+        if not wait_until(look, 20, ASK_SECONDS):
             raise CourseError("no program in the web container listens on a port")
         return ports
 
@@ -137,26 +132,24 @@ class Trial:
         password = self.config["services"][DB].get("environment", {}).get("POSTGRES_PASSWORD", "")
         answer: list[str] = []
 
-        self.engine.run("exec", self.container(DB), "touch", GO)
+        database = self.container(DB).id
+        self.engine.run("exec", database, "touch", GO)
 
         def ask() -> bool:
-            completed = self.engine.run(
-                "exec", f"--env=PGPASSWORD={password}", self.container(DB), *command
-            )
+            completed = self.engine.run("exec", f"--env=PGPASSWORD={password}", database, *command)
             if completed.returncode == 0:
                 answer.append(completed.stdout.strip())
             elif "does not exist" in completed.stderr:
                 answer.append("")
             return bool(answer)
 
-        if not wait_until(ask, START_SECONDS):
+        if not wait_until(ask, START_SECONDS, ASK_SECONDS):
             raise CourseError(f"the database did not answer within {START_SECONDS} s")
         return answer[0]
 
     def note_volumes(self) -> None:
         """Remember the volumes of the database's container: `down` keeps anonymous ones."""
-        mounts = json.loads(self.inspect(DB, "json .Mounts") or "[]")
-        self.volumes |= {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
+        self.volumes |= list_volumes(list_containers(self.engine, self.name, DB))
 
 
 def check_capstone(
@@ -177,8 +170,9 @@ def check_capstone(
                 on_progress(name)
             try:
                 seen = check(trial)
-            except CourseError as error:
-                results.append(CapstoneCheck(name, None, f"not tried: {error.message}", ""))
+            except (CourseError, APIError) as error:
+                seen = error.message if isinstance(error, CourseError) else str(error)
+                results.append(CapstoneCheck(name, None, f"not tried: {seen}", ""))
                 continue
             is_fault = isinstance(seen, Fault)
             results.append(CapstoneCheck(name, not is_fault, str(seen), hint if is_fault else ""))
@@ -300,27 +294,22 @@ def start(trial: Trial) -> str:
     need_image(trial)
     with ThreadPoolExecutor(1) as pool:
         up = pool.submit(trial.compose, "up", "--detach", "--no-build")
-        wait_until(
-            lambda: up.done() or trial.inspect(DB, ".State.Running") == "true", START_SECONDS
-        )
-        is_early = wait_until(
-            lambda: trial.inspect(WEB, ".State.Status") != "created", WAIT_SECONDS
-        )
+        wait_until(lambda: up.done() or trial.status(DB) == "running", START_SECONDS)
+        if up.done():
+            up.result()
+        is_early = wait_until(lambda: trial.status(WEB) not in ("", "created"), WAIT_SECONDS)
         if is_early:  # it has time to try, and to end
-            wait_until(
-                lambda: trial.inspect(WEB, ".State.Status") in ("exited", "restarting"),
-                2 * WAIT_SECONDS,
-            )
+            wait_until(lambda: trial.status(WEB) in ("exited", "restarting"), 2 * WAIT_SECONDS)
         trial.query("SELECT 1")
         up.result()
     wait_until(
-        lambda: trial.inspect(WEB, ".State.Status") == "exited" or is_serving(trial), START_SECONDS
+        lambda: trial.status(WEB) == "exited" or is_serving(trial), START_SECONDS, ASK_SECONDS
     )
     if is_serving(trial):
         return "web runs when the database is ready"
-    if is_early and trial.inspect(WEB, ".State.Status") == "exited":
-        trial.engine.run("start", trial.container(WEB))
-        wait_until(lambda: is_serving(trial), 20)
+    if is_early and trial.status(WEB) == "exited":
+        trial.engine.run("start", trial.container(WEB).id)
+        wait_until(lambda: is_serving(trial), 20, ASK_SECONDS)
         return Fault("the web container started before the database was ready, and ended")
     trial.listening()
     request_from_inside(trial, "/")
@@ -358,9 +347,7 @@ def find_port(trial: Trial) -> str:
         )
     port = next(iter(set(published) & set(listening)))
     if not listening[port]:
-        host_port = trial.inspect(
-            WEB, f'(index (index .NetworkSettings.Ports "{port}/tcp") 0).HostPort'
-        )
+        host_port = trial.container(WEB).host_port(port)
         try:
             status = requests.get(f"http://127.0.0.1:{host_port}/", timeout=5).status_code
         except requests.RequestException as error:
@@ -375,9 +362,12 @@ def find_log(trial: Trial) -> str:
     token = uuid.uuid4().hex[:8]
     request_from_inside(trial, f"/?from={token}")
 
+    web = trial.container(WEB).id
+
     def is_logged() -> bool:
-        log = trial.engine.run("logs", trial.container(WEB))
-        return token in log.stdout + log.stderr
+        with suppress(APIError):  # logging is off
+            return token.encode() in trial.engine.client.api.logs(web)
+        return False
 
     if not wait_until(is_logged, 2):
         return Fault("docker logs doesn't show a request that the app answered")
@@ -387,9 +377,10 @@ def find_log(trial: Trial) -> str:
 def stop(trial: Trial) -> str:
     """Stop the web container, and look at its exit code."""
     trial.listening()
-    trial.engine.run("stop", f"--time={STOP_SECONDS}", trial.container(WEB))
-    code = trial.inspect(WEB, ".State.ExitCode")
-    if code == "137":
+    web = trial.container(WEB)
+    trial.engine.run("stop", f"--time={STOP_SECONDS}", web.id)
+    code = web.inspect()["State"]["ExitCode"]
+    if code == 137:
         return Fault(f"docker stop had to kill the web container after {STOP_SECONDS} s")
     return f"docker stop: exit code {code}"
 
@@ -406,6 +397,14 @@ def keep_data(trial: Trial) -> str:
     return "the data was there after docker compose down and up"
 
 
+def explain_end(service: str, container: Container) -> CourseError:
+    """Return that a service does not run, with the last error in its log."""
+    log = container.log(40)
+    errors = [line for line in log if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    last = (errors or log or ["nothing"])[-1]
+    return CourseError(f"the service {service} doesn't run; its log says: {last}")
+
+
 def need_image(trial: Trial) -> None:
     """Raise CourseError if the image could not be built."""
     if not trial.images:
@@ -414,7 +413,7 @@ def need_image(trial: Trial) -> None:
 
 def is_serving(trial: Trial) -> bool:
     """Return whether the app in the web container answers, asked from inside."""
-    if trial.inspect(WEB, ".State.Running") != "true":
+    if trial.status(WEB) != "running":
         return False
     with suppress(CourseError):
         return bool(request_from_inside(trial, "/"))

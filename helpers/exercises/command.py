@@ -151,7 +151,7 @@ def _explain_syntax(error: CourseError, kind: str) -> Mistake:
     if "never closed" in error.message:
         return Mistake("open-quote", error.message, error.hint)
     if match := re.search(r"so `(.)`", error.message):
-        what = f"`{match[1]}` is a sign for the shell."
+        what = f"`{match[1]}` means something to a shell, and there is none here."
     else:
         what = "`$(…)`, `…` and ${…:…} are commands and expressions for the shell."
     return refuse(f"{what} {ONE_COMMAND.format(kind)} $PWD and $(pwd) may be used.")
@@ -181,7 +181,7 @@ def _parse(words: Sequence[str]) -> RunCommand:
         raise Mistake(
             "no-image",
             "The command names no image.",
-            "The image's name stands after the options. An option that takes a value takes the "
+            "The image's name comes after the options. An option that takes a value takes the "
             "word after it, also if that is the image's name.",
         ) from error
 

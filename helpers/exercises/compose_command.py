@@ -75,7 +75,7 @@ def read_compose_command(text: str, project: str, folder: Path) -> ComposeComman
     if words[0] == "docker-compose":
         raise Mistake(
             "old-compose",
-            "docker-compose is not run. Nothing was run.",
+            "This is docker-compose, not docker compose. Nothing was run.",
             "That was a separate program, which Docker no longer ships. Today Compose is a "
             "command of docker: two words.",
         )

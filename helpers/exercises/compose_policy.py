@@ -189,7 +189,9 @@ def _explain_unreadable(completed: subprocess.CompletedProcess[str], folder: Pat
     for pattern, name, *hints in UNREADABLE:
         if re.search(pattern, text):
             return Mistake(name, seen, *hints)
-    return Mistake("not-valid", seen, "The message names the place as a path from the file's top.")
+    return Mistake(
+        "not-valid", seen, "The message names the place as a path of keys from the top level."
+    )
 
 
 UNREADABLE = (
@@ -202,34 +204,41 @@ UNREADABLE = (
         r"(?<![.\w])yaml: |mapping values are not allowed|did not find expected|could not find expected",
         "not-yaml",
         "This is no valid YAML. Keys of one level start in the same column, what belongs to a key "
-        "stands further right, and each entry of a list starts with a dash and a space.",
+        "is indented further, and each entry of a list starts with a dash and a space.",
         "Look at the line named and at the one above it: what may be indented below that one?",
     ),
     (
         r"top-level object must be a mapping|no configuration|empty compose file",
         "no-services",
-        "The file must have keys at its top; the containers are described below services:.",
+        "The file must have top-level keys; the containers are described under services:.",
     ),
     (
-        r"depends on undefined service|depends_on",
+        r"depends on undefined service",
         "unknown-service",
-        "depends_on names a service of this file, exactly as it stands below services:.",
+        "depends_on names a service of this file, exactly as it is written under services:.",
+    ),
+    (
+        r"services\.\S+?\.depends_on",
+        "wrong-condition",
+        "depends_on is a list of services, or has a key for each service with a condition below it. "
+        "Compose knows three conditions.",
+        "Docker's documentation of depends_on lists them; each begins with service_.",
     ),
     (
         r"undefined volume",
         "volume-not-declared",
-        "A named volume that a service uses must also stand below volumes: at the file's top.",
+        "A named volume that a service uses must also be declared under the top-level volumes:.",
         "The second volumes: is not indented, and the volume's name below it ends with a colon.",
     ),
     (
         r"undefined network",
         "network-not-declared",
-        "A network that a service names must also stand below networks: at the file's top.",
+        "A network that a service names must also be declared under the top-level networks:.",
     ),
     (
         r"services\.(build|ports|volumes|image|command|environment|depends_on)\b.*must be a mapping",
         "service-without-name",
-        "Directly below services: stand the services' names. Compose took a setting for a name.",
+        "The keys directly below services: are the services' names. Compose took a setting for a name.",
         "The setting belongs one level further in, below the name of its service.",
     ),
     (

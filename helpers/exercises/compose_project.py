@@ -9,12 +9,15 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from docker.errors import APIError
+
 from helpers import process
-from helpers.compose.adapt import PROJECT_LABEL
+from helpers.compose.containers import list_containers, list_volumes
 from helpers.engine import base_image
 from helpers.engine.probe import inspect_image
 from helpers.errors import CourseError, Mistake
@@ -102,26 +105,21 @@ class Project:
 
     def list_ids(self, service: str) -> list[str]:
         """Return the ids of a service's containers, running or not."""
-        filters = (f"{PROJECT_LABEL}={self.name}", f"com.docker.compose.service={service}")
-        listing = ("ps", "--all", "--quiet", "--no-trunc")
-        return self.sandbox.engine.run(
-            *listing, *(f"--filter=label={each}" for each in filters)
-        ).stdout.split()
+        containers = list_containers(self.sandbox.engine, self.name, service)
+        return [each["Id"] for each in containers]
 
     def note_volumes(self) -> None:
         """Remember the volumes in use: `down` leaves the anonymous ones."""
-        api = self.sandbox.engine.client.api
-        for each in api.containers(all=True, filters={"label": f"{PROJECT_LABEL}={self.name}"}):
-            self.volumes |= {m["Name"] for m in each["Mounts"] if m["Type"] == "volume"}
+        self.volumes |= list_volumes(list_containers(self.sandbox.engine, self.name))
 
     def close(self) -> None:
         """Remove the volumes that no container has any more; the sandbox removes the rest."""
         self.note_volumes()
         self.sandbox.kill_containers()
-        if ids := self.sandbox.list_ids("ps", "--all", "--quiet"):
-            self.sandbox.engine.run("rm", "--force", "--volumes", *ids)
-        if self.volumes:
-            self.sandbox.engine.run("volume", "rm", "--force", *sorted(self.volumes))
+        self.sandbox.remove_containers()
+        for volume in self.volumes:
+            with suppress(APIError):
+                self.sandbox.engine.client.api.remove_volume(volume, force=True)
 
     # -- the exercise's own names, labels, limits and ports ---------------------------------
     @lazy

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from docker.errors import APIError, NotFound
+
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError, Mistake
 from helpers.exercises.lazy import lazy
@@ -44,8 +46,9 @@ class Container:
     @property
     def status(self) -> str:
         """Return its status, such as "created" or "running", or "removed"."""
-        completed = self.engine.run("inspect", "--format={{.State.Status}}", self.id)
-        return completed.stdout.strip() or "removed"
+        with suppress(NotFound):
+            return str(self.inspect()["State"]["Status"])
+        return "removed"
 
     @property
     def is_running(self) -> bool:
@@ -55,7 +58,7 @@ class Container:
     @property
     def exists(self) -> bool:
         """Return whether the engine still has it."""
-        return self.engine.run("container", "inspect", self.id).returncode == 0
+        return self.status != "removed"
 
     @property
     def mounts(self) -> list[dict[str, Any]]:
@@ -71,15 +74,17 @@ class Container:
         return int(published[0]["HostPort"]) if published else None
 
     def log(self, lines: int = 3) -> list[str]:
-        """Return the last lines that it printed, without colours."""
-        text = self.engine.client.api.logs(self.id, tail=40).decode(errors="replace")
+        """Return the last lines that it printed, without colours; none if Docker keeps no log."""
+        text = ""
+        with suppress(APIError):
+            text = self.engine.client.api.logs(self.id, tail=40).decode(errors="replace")
         plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
         return [line.strip()[:160] for line in plain.splitlines() if line.strip()][-lines:]
 
     def listening(self) -> dict[int, bool]:
         """Return the TCP ports that its programs listen on, and whether only on loopback."""
         completed = self.engine.run(
-            "exec", self.id, "cat", "/proc/net/tcp", "/proc/net/tcp6", timeout=10
+            "exec", self.id, "cat", "/proc/net/tcp", "/proc/net/tcp6", timeout=30
         )
         ports: dict[int, bool] = {}
         for fields in map(str.split, completed.stdout.splitlines()):
@@ -93,7 +98,8 @@ class Container:
 
     def remove(self) -> None:
         """Remove it as `docker rm --force` does, with its anonymous volumes."""
-        self.engine.run("rm", "--force", "--volumes", self.id)
+        with suppress(APIError):
+            self.engine.client.api.remove_container(self.id, v=True, force=True)
 
 
 class Launch:
@@ -189,16 +195,16 @@ def explain_start(message: str) -> CourseError:
         return Mistake(
             "option-after-image",
             seen,
-            f"{match[1]} stands after the image's name, so Docker took it for the program to start "
-            "in the container. Options of docker run stand before the image's name.",
+            f"{match[1]} comes after the image's name, so Docker took it for the program to start "
+            "in the container. The options of docker run come before the image's name.",
         )
     if match:
         return Mistake(
             "no-such-program",
             seen,
             f"Docker tried to start a program called {match[1]!r}, and the image has none.",
-            "What stands in CMD, or after the image's name, is the program and its arguments. In "
-            "the JSON form, each word has its own quotes.",
+            "CMD, or what comes after the image's name, is the program and its arguments. In the "
+            "JSON form, each word has its own quotes.",
         )
     return Mistake("cannot-start", seen, "Docker's message names the part that it can't use.")
 

@@ -101,7 +101,7 @@ def survives(trial: Trial) -> str:
     after = visit(trial.run())
     if after <= before:
         raise explain_loss(mounts, before, after, trial.sandbox)
-    return f"{before} visits before docker rm -f, {after} after the next one"
+    return f"{before} visits before docker rm -f, {after} in the second container"
 
 
 def visit(container: Container) -> int:
@@ -126,7 +126,9 @@ def explain_loss(
     mounts: list[dict[str, Any]], before: int, after: int, sandbox: Sandbox
 ) -> Mistake:
     """Return why the count was lost, from what was mounted in the first container."""
-    lost = f"{before} visits before docker rm -f, {after} after the next one: the count was lost."
+    lost = (
+        f"{before} visits before docker rm -f, {after} in the second container: the count was lost."
+    )
     if not mounts:
         return Mistake(
             "no-volume",
@@ -156,7 +158,7 @@ def explain_loss(
             "anonymous-volume",
             f"{lost} {DATA} is an anonymous volume, {at_data[0]['Name'][:12]}…",
             "Each run gets a new anonymous volume; the one with the count is not used again.",
-            "The second run finds the volume of the first only by a name: what stands before the "
+            "The second run finds the volume of the first only by a name, the part before the "
             "colon.",
         )
     return Mistake(

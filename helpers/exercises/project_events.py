@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from helpers.compose.adapt import PROJECT_LABEL
+from helpers.compose.containers import PROJECT_LABEL, SERVICE_LABEL
 from helpers.engine.engine import Engine
 
 HEALTHY = "health_status: healthy"
@@ -25,7 +25,7 @@ class Events:
         """Return when a service had its first event of this kind, in s since 1970, or None."""
         for event in list(self.seen):
             attributes = event["Actor"]["Attributes"]
-            if event["Action"] == action and attributes["com.docker.compose.service"] == service:
+            if event["Action"] == action and attributes[SERVICE_LABEL] == service:
                 return float(event["timeNano"] / 1e9)
         return None
 

@@ -130,8 +130,8 @@ def choose_port(published: list[Publish], actual: int | None) -> Publish:
     if port.container != PORT:
         raise Mistake(
             "other-container-port",
-            f"Host port {HOST_PORT} leads to container port {port.container}, where nothing "
-            f"listens: the app listens on {PORT}.",
+            f"Host port {HOST_PORT} leads to container port {port.container}, and the app listens "
+            f"on container port {PORT}.",
             "The number after the colon is the port in the container. Which one does the app use?",
         )
     return port
@@ -158,7 +158,7 @@ def explain_ports(published: list[Publish], actual: int | None) -> Mistake:
             "random-host-port",
             f"Docker chose a free host port for container port {PORT}; port {HOST_PORT} is closed.",
             "Without a host port, Docker takes any free one. Say which one you want.",
-            "The two ports stand in one value, separated by a colon: host first.",
+            "The two ports are one value, separated by a colon: host first.",
         )
     ports = ", ".join(f"{port.host} → {port.container}" for port in published)
     return Mistake(

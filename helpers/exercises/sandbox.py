@@ -21,8 +21,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from docker.errors import APIError
+from requests import RequestException
 
 from helpers.build.dockerfile import parse
 from helpers.build.result import BuildReport
@@ -242,26 +246,38 @@ class Sandbox:
 
     def kill_containers(self) -> None:
         """Kill the containers of this try."""
-        if ids := self.list_ids("ps", "--quiet"):
-            self.engine.run("kill", *ids)
+        api = self.engine.client.api
+        try_each(api.kill, lambda: list_ids(api.containers(filters=self._filters)))
 
     # -- the end --------------------------------------------------------------------------
     def close(self) -> None:
         """Stop what is running, and remove everything that has the label of this try."""
         for launch in self._launches:
             launch.stop()
-        if ids := self.list_ids("ps", "--all", "--quiet"):
-            self.engine.run("rm", "--force", "--volumes", *ids)
-        for kind in ("volume", "network"):
-            if ids := self.list_ids(kind, "ls", "--quiet"):
-                self.engine.run(kind, "rm", *ids)
-        if ids := self.list_ids("image", "ls", "--all", "--quiet", "--no-trunc"):
-            self.engine.run("image", "rm", "--force", *dict.fromkeys(ids))
+        self.remove_containers()
+        api, filters = self.engine.client.api, self._filters
+        try_each(
+            api.remove_volume, lambda: list_ids(api.volumes(filters=filters)["Volumes"], "Name")
+        )
+        try_each(api.remove_network, lambda: list_ids(api.networks(filters=filters)))
+        try_each(
+            partial(api.remove_image, force=True),
+            lambda: list_ids(api.images(all=True, filters=filters)),
+        )
         self._remove_root_files()
 
-    def list_ids(self, *listing: str) -> list[str]:
-        """Return the ids that a listing, such as `ps --quiet`, has of this try."""
-        return self.engine.run(*listing, f"--filter=label={TRY_LABEL}={self.id}").stdout.split()
+    def remove_containers(self) -> None:
+        """Remove the containers of this try, with their anonymous volumes."""
+        api = self.engine.client.api
+        try_each(
+            partial(api.remove_container, v=True, force=True),
+            lambda: list_ids(api.containers(all=True, filters=self._filters)),
+        )
+
+    @property
+    def _filters(self) -> dict[str, str]:
+        """Return the SDK's filters for objects of this try."""
+        return {"label": f"{TRY_LABEL}={self.id}"}
 
     def _remove_root_files(self) -> None:
         """Remove what a container wrote as root into a bind mount, where this user may not."""
@@ -273,6 +289,19 @@ class Sandbox:
             source = base_image.image_for(self.engine, base_image.REAL)
             command = ("find", "/folder", "-mindepth", "1", "-delete")
             self.engine.run("run", "--rm", f"--volume={self.folder}:/folder", source, *command)
+
+
+def try_each(do: Callable[[str], object], list_them: Callable[[], list[str]]) -> None:
+    """Do something with each object of a listing, whether or not it succeeds."""
+    with suppress(APIError, RequestException):  # the engine is gone, or too busy to answer
+        for id in list_them():
+            with suppress(APIError):  # it has ended, or is being removed
+                do(id)
+
+
+def list_ids(objects: list[dict[str, Any]] | None, key: str = "Id") -> list[str]:
+    """Return the ids, or another value, of what the engine has listed."""
+    return [each[key] for each in objects or ()]
 
 
 def cancel(children: list[subprocess.Popen[str]]) -> None:

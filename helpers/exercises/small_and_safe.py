@@ -75,7 +75,7 @@ class Trial:
                 "user-before-install",
                 mistake.seen,
                 "USER also holds for each RUN below it, and this user may not write there.",
-                "What needs root, such as the installation, stands above USER.",
+                "What needs root, such as the installation, belongs above USER.",
             ) from None
         return inspect_image(self.sandbox.engine, report.tags[0])
 
@@ -108,7 +108,7 @@ class Trial:
                 "no-such-user",
                 mistake.seen,
                 "USER only chooses a user. In this image, none has that name.",
-                "RUN useradd creates a user; it must stand in the stage that becomes the image.",
+                "RUN useradd creates a user; it must be in the stage that becomes the image.",
             ) from None
 
     def read_process(self, file: str) -> str:
@@ -279,8 +279,8 @@ def is_not_root(trial: Trial) -> str:
             f"The user {user} of this image has the id 0, which is root whatever its name is."
             if user
             else "Without a USER in the stage that becomes the image, everything runs as root.",
-            "RUN useradd creates a user; USER chooses who runs what stands below it, and the "
-            "container's processes.",
+            "RUN useradd creates a user; USER chooses who runs the instructions below it, and "
+            "the container's processes.",
         )
     return f"process 1 runs as user {match[1]}"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from helpers import process
-from helpers.compose.adapt import PROJECT_LABEL, adapt_project, is_foreign
+from helpers.compose.adapt import adapt_project, is_foreign
+from helpers.compose.containers import PROJECT_LABEL
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError
 from helpers.magic.child import Command, note

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from urllib.parse import urlsplit
 
+import docker
 import requests
+from docker.errors import DockerException
 
 from helpers.errors import CourseError
 
@@ -26,7 +30,7 @@ def fetch(url: str, *, timeout: float = 10, fails: bool = False) -> None:
         if not fails:
             raise CourseError(
                 f"No answer from {url} within {timeout:g} s.",
-                "Look at `docker ps -a` and at the container's logs.",
+                _describe_container(url) or "Look at `docker ps -a` and at the container's logs.",
             )
         print(f"no answer from {url}")
         return
@@ -54,7 +58,7 @@ def time_until(url: str, text: str, *, timeout: float = 30) -> float:
         time.sleep(PAUSE_SECONDS)
     raise CourseError(
         f"No answer from {url} contained {text!r} within {timeout:g} s.",
-        "Look at the container's logs.",
+        _describe_container(url) or "Look at the container's logs.",
     )
 
 
@@ -71,3 +75,27 @@ def _first_response(url: str, timeout: float) -> requests.Response | None:
                 f"Invalid URL {url!r}: {error}", "Example: http://127.0.0.1:5005/"
             ) from None
     return None
+
+
+def _describe_container(url: str) -> str:
+    """Return which container publishes the URL's port, its state and the end of its log, or ""."""
+    port = str(urlsplit(url).port or 80)
+    with suppress(DockerException, requests.RequestException):
+        client = docker.from_env(timeout=10)
+        containers = client.containers.list(all=True, ignore_removed=True)
+        for container in sorted(containers, key=lambda each: each.status != "running"):
+            bindings = container.attrs["HostConfig"]["PortBindings"] or {}
+            if port not in [
+                each["HostPort"] for ports in bindings.values() for each in ports or ()
+            ]:
+                continue
+            state = f"is {container.status}"
+            if container.status == "exited":
+                state = f"has ended with exit code {container.attrs['State']['ExitCode']}"
+            lines = container.logs(tail=20).decode(errors="replace").split("\n")
+            last = next((line for line in reversed(lines) if line.strip()), "nothing")
+            return (
+                f"The container {container.name} publishes port {port} and {state}. "
+                f"Its log ends with: {last.strip()[:200]}"
+            )
+    return ""

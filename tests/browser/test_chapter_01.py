@@ -1,7 +1,6 @@
 """Chapter 01 in a browser: the figures in both themes, and the exercise.
 
-The figures are the stored ones, and only the exercise's cell is run: `test_slides` runs the whole
-chapter in the browser.
+The figures are the stored ones, and only the exercise's cell is run: nbval runs the whole chapter.
 """
 
 from __future__ import annotations

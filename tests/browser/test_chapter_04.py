@@ -1,7 +1,7 @@
 """Chapter 04 in a browser: the exercise, the figure and the layer widget.
 
 The figure is the stored one, and only the cells of the two widgets are run, on the containerd image
-store: `test_slides` runs the whole chapter there in the browser.
+store: nbval runs the whole chapter there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Compose projects on an engine: wrong ones end with one message, the tables follow the file."""
+"""Compose projects on an engine: wrong ones end with one message, the tables follow the file.
+
+Those that build run on both image stores, the others on the private engine.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import helpers.engine.find
-from helpers.compose.adapt import PROJECT_LABEL
+from helpers.compose.containers import PROJECT_LABEL
 from helpers.compose.project import read_project
 from helpers.engine.base_image import POSTGRES, ensure_base_image, image_for
 from helpers.engine.engine import Engine
@@ -19,6 +22,7 @@ from helpers.experiments.compose_rebuilding.result import CHANGES, CONFIGURATION
 from helpers.experiments.compose_stopping.measure import compare_stops
 from helpers.experiments.composition.measure import show_project
 from helpers.magic import load
+from helpers.notebook.http import fetch
 from helpers.paths import CHECKOUT
 
 pytestmark = pytest.mark.engine
@@ -26,10 +30,12 @@ VISITS = CHECKOUT / "notebooks/apps/visits"
 BASE = "python:3.13-slim"
 
 
+both_stores = pytest.mark.parametrize("engine", ["private_engine", "user_engine"], indirect=True)
+
+
 @pytest.fixture
-def engine(each_engine: Engine) -> Engine:
-    """Each test here runs on both image stores."""
-    return each_engine
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return request.getfixturevalue(getattr(request, "param", "private_engine"))
 
 
 @pytest.fixture
@@ -139,6 +145,7 @@ def test_two_services_on_one_port_are_stopped(engine, name, folder, cell, capsys
     assert running(engine, name) == []
 
 
+@both_stores
 def test_failed_build_of_one_service_is_named(engine, name, folder, cell, capsys):
     (folder / "Dockerfile.good").write_text(f"FROM {BASE}\nRUN echo good\n")
     (folder / "Dockerfile.bad").write_text(f"FROM {BASE}\nRUN exit 9\n")
@@ -175,6 +182,23 @@ def test_wrong_database_url_is_shown(engine, name, visits, cell, capsys):
     cell("%docker compose down -v")
 
 
+def test_wrong_database_url_is_shown_by_the_first_request(
+    engine, name, visits, cell, capsys, monkeypatch
+):
+    """For `up --wait`, a service without a health check that has started is a success."""
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    text = visits.read_text().replace("@db/postgres", "@nowhere/postgres")
+    visits.write_text(text.replace('      - "5000"\n', '      - "57908:5000"\n'))
+    cell("%docker compose up -d --wait")
+    with pytest.raises(CourseError, match="No answer from") as caught:
+        fetch("http://127.0.0.1:57908/", timeout=5)
+    assert f"{name}-web-1 publishes port 57908 and has ended with exit code 1" in caught.value.hint
+    assert "No database: failed to resolve host 'nowhere'" in caught.value.hint
+    cell("%docker compose down -v")
+    assert running(engine, name) == []
+
+
+@both_stores
 def test_project_is_read_while_it_runs(engine, name, visits, cell):
     assert show_project(engine=engine).project.service("web").status == "not created"
     cell("%docker compose up -d --wait")
@@ -201,8 +225,10 @@ def light(engine, folder):
     return file
 
 
+# Nobody else makes volumes on this engine meanwhile.
+@pytest.mark.parametrize("engine", ["user_engine"], indirect=True)
 def test_stop_table_follows_the_file(engine, name, light):
-    volumes = set(engine.run("volume", "ls", "-q").stdout.split())
+    volumes = {each["Name"] for each in engine.client.api.volumes()["Volumes"] or []}
     stops = compare_stops(engine=engine)
     assert [stop.row()[1:] for stop in stops.stops] == [
         ("stopped", "kept", "data kept", "kept"),
@@ -216,10 +242,10 @@ def test_stop_table_follows_the_file(engine, name, light):
     assert changed.stop("down -v").volumes == "anonymous removed"
     left = engine.run("ps", "-aq", "--filter", f"label={PROJECT_LABEL}={name}-copy").stdout
     assert left == "" and f"{name}-copy" not in engine.run("images").stdout
-    if engine.kind == "user":  # nobody else uses this engine
-        assert set(engine.run("volume", "ls", "-q").stdout.split()) == volumes
+    assert {each["Name"] for each in engine.client.api.volumes()["Volumes"] or []} == volumes
 
 
+@both_stores
 def test_rebuild_table_follows_the_file(engine, name, light):
     rebuilds = compare_rebuilds("web", engine=engine)
     build, force, alone = "--build", "--force-recreate", "--no-deps"

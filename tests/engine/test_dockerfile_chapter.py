@@ -1,4 +1,7 @@
-"""The experiments of chapter 03 on both image stores: another Dockerfile gives another table."""
+"""The experiments of chapter 03: another Dockerfile gives another table.
+
+On the private engine; chapter 03 runs on both image stores.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,10 @@ WITH_HANDLER = f"import signal, time; signal.signal(15, lambda *_: exit(3)); {SE
 
 
 @pytest.fixture
-def engine(each_engine: Engine) -> Iterator[Engine]:
-    """Run each test on both image stores, and check that it leaves no container and no image."""
-    yield each_engine
-    names = [c.name for c in each_engine.client.containers.list(all=True, ignore_removed=True)]
+def engine(private_engine: Engine) -> Iterator[Engine]:
+    """Yield the private engine, and check that a test leaves no container."""
+    yield private_engine
+    names = [c.name for c in private_engine.client.containers.list(all=True, ignore_removed=True)]
     assert not [name for name in names if name.startswith("course-03-")]
 
 

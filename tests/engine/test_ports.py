@@ -1,4 +1,7 @@
-"""EXPOSE and `-p` on both image stores; another Dockerfile gives another table."""
+"""EXPOSE and `-p`; another Dockerfile gives another table.
+
+On the private engine: the image store has no part in it, and chapter 05 runs on both.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,6 @@ from helpers.experiments.ports.measure import compare_publishing
 from helpers.experiments.ports.result import Publishing
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("leaves_nothing")]
-
-
-@pytest.fixture
-def engine(each_engine: Engine) -> Engine:
-    """Return each engine: both image stores give the same table."""
-    return each_engine
 
 
 def answers(result: Publishing) -> dict[tuple[bool, bool], tuple[bool, bool, bool]]:

@@ -1,4 +1,7 @@
-"""Chapter 06 on a real engine, with both image stores: where data survives."""
+"""Chapter 06 on a real engine: where data survives.
+
+On the second engine, where nobody else makes anonymous volumes meanwhile. Chapter 06 runs on both.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,8 @@ tmpfs             lost                lost         lost          (no volume)"""
 
 
 @pytest.fixture
-def engine(each_engine: Engine) -> Engine:
-    return each_engine
+def engine(user_engine: Engine) -> Engine:
+    return user_engine
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 
 from helpers import process
 from helpers.engine.engine import Engine
-from helpers.engine.labels import OWNER_LABEL, owner_id
+from helpers.engine.labels import SESSION_LABEL
 from helpers.errors import CourseError, GuestNotReady
 from helpers.experiments.startup.measure import compare_startup
 from helpers.experiments.startup.result import CONTAINER, FULL_VM, MINIMAL_VM
@@ -24,6 +24,7 @@ from helpers.paths import CHECKOUT, cache_dir
 from helpers.setup import packages
 from helpers.vm import accelerator, guests
 from helpers.vm.machine import ANSWER, KERNEL, PHASES, PROCESS, boot
+from tests.inventory import session
 
 pytestmark = pytest.mark.engine
 
@@ -178,7 +179,7 @@ def test_installed_qemu_is_used(
     assert choose_place(engine) == "container" or shutil.which("qemu-system-x86_64")
     monkeypatch.setenv("PATH", f"{installed_qemu}:{os.environ['PATH']}")
     assert choose_place(engine) == "host"
-    course_containers = ("ps", "-aq", "--filter", f"label={OWNER_LABEL}={owner_id()}")
+    course_containers = ("ps", "-aq", "--filter", f"label={SESSION_LABEL}={session()}")
     before = engine.run(*course_containers).stdout
     with boot(engine, guests.MINIMAL, accelerator="tcg") as machine:
         machine.wait_for(ANSWER)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from helpers.engine.engine import Engine
-from helpers.engine.labels import OWNER_LABEL, TOOLS, TRY_LABEL, owner_id
+from helpers.engine.labels import SESSION_LABEL, TOOLS, TRY_LABEL
 from helpers.exercises import image_or_container, task
 from tests.exercises.cases import WITH_ANSWERS, find_cases, list_problems
+from tests.inventory import session
 
 CAPSTONE = "08-capstone"
 HANDS_ON = [each for each in WITH_ANSWERS if task(each).kind != "prediction"]
@@ -21,10 +22,11 @@ def list_objects(engine: Engine) -> set[str]:
     """Return the ids of objects that a try may leave.
 
     On the user's engine, which nobody else uses, these are all but the tool images; on the private
-    one only those of this checkout's exercises.
+    one only those of this process.
     """
-    only = () if engine.kind == "user" else (f"--filter=label={OWNER_LABEL}={owner_id()}",)
-    only += () if engine.kind == "user" else (f"--filter=label={TRY_LABEL}",)
+    only: tuple[str, ...] = ()
+    if engine.kind == "private":
+        only = (f"--filter=label={TRY_LABEL}", f"--filter=label={SESSION_LABEL}={session()}")
     listings = {
         "container": ("ps", "--all", "--quiet", "--no-trunc", *only),
         "volume": ("volume", "ls", "--quiet", *only),

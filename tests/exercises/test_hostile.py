@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from helpers import process
+from helpers.engine.base_image import ensure_base_image
 from helpers.engine.engine import Engine
 from helpers.exercises import grade, sandbox
+from tests.conftest import as_user_engine, internet_access, second_engine, short_folder
 from tests.exercises.test_cases import leaves_nothing  # noqa: F401
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("leaves_nothing", "short_limits")]
 BUILD, RUN = "03-repair-dockerfile", "05-publish-port"
 BASE = "FROM python:3.13-slim\n"
 MARK = "course-hostile-marker"  # in the command line of what must not go on
+
+
+@pytest.fixture(scope="module")
+def engine(private_engine: Engine) -> Iterator[Engine]:
+    """Yield a private engine for these tests alone: an engine has one limit for all its builds."""
+    with short_folder() as folder, second_engine(folder, "classic") as daemon:
+        engine = replace(as_user_engine(daemon), kind="private")
+        ensure_base_image(engine)
+        with internet_access(daemon):
+            yield engine
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def examine() -> DoctorReport:
     engine, engine_row = _find_engine()
     rows = [Row("Python", True, platform.python_version()), _check_environment(), engine_row]
     if engine:
-        rows += [_check_plugin(engine, "BuildKit", "buildx")]
+        rows += [_check_plugin(engine, "Buildx", "buildx")]
         rows += [_check_plugin(engine, "Compose", "compose")]
         rows += _check_base_image(engine)
     rows += [_check_disk(), *map(_check_port, PORTS), _check_accelerator(engine)]
@@ -126,5 +126,5 @@ def _check_accelerator(engine: Engine | None) -> Row:
     elif os.access(kvm, os.R_OK | os.W_OK):
         seen = "/dev/kvm exists and has not been tested yet; chapter 01 tests it"
     else:
-        seen = "/dev/kvm exists, but not for this user: virtual machines are emulated"
+        seen = "/dev/kvm exists, but this user may not open it; chapter 01 tries it in a container"
     return Row("VM accelerator", True, seen)

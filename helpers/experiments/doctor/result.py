@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from helpers.tables import text_table
 
-NEEDED = ("engine", "BuildKit", "Compose", "base image", "a container runs")
+NEEDED = ("engine", "Buildx", "Compose", "base image", "a container runs")
 
 
 @dataclass(frozen=True)
