@@ -42,9 +42,9 @@ START = (
     "slides",
     "second engine",
     "answers for Compose",
+    PRIVATE_ENGINE,
     "exercises",
     "answers",
-    PRIVATE_ENGINE,
     "builds",
 )
 

@@ -1,4 +1,7 @@
-"""The database image: the real postgres:17, or a stand-in with the same interface."""
+"""The database image: the real postgres:17, or a stand-in with the same interface.
+
+On the private engine; chapter 07 uses it on both image stores.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ NAME = f"postgres-test-{secrets.token_hex(3)}"
 
 
 @pytest.fixture(scope="module")
-def engine(each_engine: Engine) -> Engine:
-    ensure_base_image(each_engine, POSTGRES, say=print)
-    return each_engine
+def engine(private_engine: Engine) -> Engine:
+    ensure_base_image(private_engine, POSTGRES, say=print)
+    return private_engine
 
 
 @pytest.fixture

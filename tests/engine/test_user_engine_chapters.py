@@ -19,6 +19,7 @@ from helpers.engine.private import PrivateEngine
 from helpers.paths import CHECKOUT
 from tests.conftest import short_folder
 from tests.engine.user_engine_chapters import check_capstone, connect_to, grade_twice, hold
+from tests.exercises.cases import WITH_ANSWERS
 from tests.network import checkout_env, network_namespace, run_part
 
 pytestmark = pytest.mark.engine
@@ -36,9 +37,9 @@ class User:
     folder: Path
     prefix: list[str]
 
-    def run(self, part: str) -> None:
+    def run(self, part: str, *arguments: str) -> None:
         """Run a part of `user_engine_chapters`."""
-        run_part(self.prefix, PARTS, part, str(self.folder), timeout=1200)
+        run_part(self.prefix, PARTS, part, str(self.folder), *arguments, timeout=1200)
 
 
 @pytest.fixture(scope="module")
@@ -72,5 +73,6 @@ def test_capstone(user: User) -> None:
     user.run(check_capstone.__name__)
 
 
-def test_start_and_solution(user: User) -> None:
-    user.run(grade_twice.__name__)
+@pytest.mark.parametrize("task_id", WITH_ANSWERS)
+def test_start_and_solution(user: User, task_id: str) -> None:
+    user.run(grade_twice.__name__, task_id)
