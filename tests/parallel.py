@@ -1,4 +1,4 @@
-"""The whole suite in four processes of pytest-xdist; each takes the next group of tests when free.
+"""The whole suite in three processes of pytest-xdist; each takes the next group of tests when free.
 
 Chapters on the private engine share names and ports, so they run in order in one process. Other tests
 and the exercises have their own names and ports, and some groups start their own engines.
@@ -86,7 +86,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> EngineScheduling:
-    """Return the scheduler for `-n 4`."""
+    """Return the scheduler for `-n 3`."""
     return EngineScheduling(config, log)
 
 

@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 PAUSE_SECONDS = 0.002
 FETCH_SECONDS = 1.0
+ABOUT_SECONDS = (
+    60.0  # the page starts programs, and the machine may be an emulated one that is busy
+)
 
 
 def fetch(port: int, path: str = "/", timeout: float = 10) -> str:
@@ -51,7 +54,7 @@ def wait_for_answer(
 
 def fetch_about(port: int) -> dict[str, str]:
     """Return what the server reports about its environment: kernel, boot_id, processes."""
-    return parse_about(fetch(port, "/cgi-bin/about"))
+    return parse_about(fetch(port, "/cgi-bin/about", ABOUT_SECONDS))
 
 
 def parse_about(text: str) -> dict[str, str]:

@@ -123,9 +123,12 @@ def test_ctrl_c_during_start_leaves_nothing(
 
 def test_start_waits_for_old_daemon(daemon: PrivateEngine) -> None:
     engine = prepare(daemon)
-    slow = "trap 'sleep 3; exit 7' TERM; while true; do sleep 0.1; done"
+    slow = "trap 'sleep 3; exit 7' TERM; echo ready; while true; do sleep 0.1; done"
     container = engine.run("run", "-d", "--network=none", "python:3.13-slim", "sh", "-c", slow)
     assert container.returncode == 0, container.stderr
+    container_id = container.stdout.strip()
+    # Until then, process 1 has no handler and ignores SIGTERM.
+    assert wait_until(lambda: "ready" in engine.run("logs", container_id).stdout, 20)
     (old,) = daemon.daemons()
     subprocess.run([*as_root(), "kill", "-TERM", str(old)], check=True)
     # It closes its socket at once, but runs until its container has stopped.
@@ -134,8 +137,8 @@ def test_start_waits_for_old_daemon(daemon: PrivateEngine) -> None:
     assert process.has_exited(old)
     (new,) = daemon.daemons()
     assert new != old and daemon.answer() is not None
-    code = engine.run("inspect", "-f", "{{.State.ExitCode}}", container.stdout.strip()).stdout
-    assert code.strip() == "7", "the container had the time to stop"
+    code = engine.run("inspect", "-f", "{{.State.ExitCode}}", container_id).stdout.strip()
+    assert code == "7", f"exit code {code}: the container had no time to stop"
     daemon.stop()
     assert process.has_exited(new)
     assert wait_until(lambda: find_leftovers(daemon) == [], 5), find_leftovers(daemon)
