@@ -13,8 +13,8 @@ SERVICE_LABEL = "com.docker.compose.service"
 def list_containers(engine: Engine, project: str, service: str = "") -> list[dict[str, Any]]:
     """Return what the engine lists of a project's containers, running or not.
 
-    `service` selects those of one service. One request to the engine: `docker ps` does the same and
-    takes ten times as long, which counts while waiting for something.
+    `service` selects those of one service. One request to the engine, without starting a program as
+    `docker ps` would: it is made again and again while something is waited for.
     """
     wanted = [f"{PROJECT_LABEL}={project}"]
     if service:
