@@ -151,7 +151,7 @@ def _explain_syntax(error: CourseError, kind: str) -> Mistake:
     if "never closed" in error.message:
         return Mistake("open-quote", error.message, error.hint)
     if match := re.search(r"so `(.)`", error.message):
-        what = f"`{match[1]}` means something to a shell, and there is none here."
+        what = f"`{match[1]}` has a meaning in a shell, but no shell runs this line."
     else:
         what = "`$(…)`, `…` and ${…:…} are commands and expressions for the shell."
     return refuse(f"{what} {ONE_COMMAND.format(kind)} $PWD and $(pwd) may be used.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from helpers import process
 from helpers.compose.adapt import adapt_project, is_foreign
-from helpers.compose.containers import PROJECT_LABEL
+from helpers.compose.containers import PROJECT_LABEL, list_containers
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError
 from helpers.magic.child import Command, note
@@ -83,9 +83,10 @@ def prepare(plan: Plan, engine: Engine, env: Mapping[str, str], folder: Path) ->
 
 def _containers(project: str, engine: Engine, state: str) -> dict[str, str]:
     """Return the project's containers in a state, such as "running": the names by their ids."""
-    filters = {"label": f"{PROJECT_LABEL}={project}", "status": state}
-    containers = engine.client.api.containers(all=True, filters=filters)
-    return {each["Id"]: each["Names"][0].lstrip("/") for each in containers}
+    containers = list_containers(engine, project)
+    return {
+        each["Id"]: each["Names"][0].lstrip("/") for each in containers if each["State"] == state
+    }
 
 
 def _print_logs_of_failed(project: str, engine: Engine) -> None:
