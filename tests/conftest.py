@@ -184,6 +184,18 @@ def fresh_user_engine(second_daemon: PrivateEngine, monkeypatch: pytest.MonkeyPa
     return engine
 
 
+def copy_image(name: str, source: Engine, target: Engine, folder: Path) -> None:
+    """Copy an image from one engine to another, through a file in a folder."""
+    archive = folder / "image.tar"
+    for engine, args in (
+        (source, ("save", "-o", archive, name)),
+        (target, ("load", "-i", archive)),
+    ):
+        completed = engine.run(*map(str, args))
+        assert completed.returncode == 0, completed.stderr
+    archive.unlink()
+
+
 def import_foreign_image(engine: Engine, folder: Path) -> None:
     """Make an empty image `foreign:1`, which is not the course's."""
     tar = folder / "empty.tar"

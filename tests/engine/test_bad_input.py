@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine
 from helpers.process import all_pids, command_line, wait_until
+from tests.conftest import copy_image
 
 pytestmark = pytest.mark.engine
 
@@ -175,16 +175,7 @@ def test_engine_stops_during_a_build(
     answer = second_daemon.answer()
     assert answer
     other = second_daemon.engine(answer.version)
-    saved = subprocess.Popen([engine.docker, "save", BASE], env=engine.env, stdout=subprocess.PIPE)
-    loaded = subprocess.run(
-        [other.docker, "load"],
-        env=other.env,
-        stdin=saved.stdout,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert saved.wait() == 0 and loaded.returncode == 0, loaded.stderr
+    copy_image(BASE, engine, other, tmp_path)
     word = slow_build(tmp_path)
 
     def stop() -> None:

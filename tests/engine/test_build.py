@@ -21,6 +21,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 from helpers.engine.private import PrivateEngine
 from helpers.errors import BuildFailed, CourseError
+from tests.conftest import copy_image
 from tests.engine.record_builds import target_of
 
 pytestmark = pytest.mark.engine
@@ -292,16 +293,7 @@ def test_engine_stopped_in_mid_build(second_daemon: PrivateEngine, engine: Engin
     assert answer
     other = second_daemon.engine(answer.version)
     base = base_image.image_for(engine, "python:3.13-slim")
-    saved = subprocess.Popen([engine.docker, "save", base], env=engine.env, stdout=subprocess.PIPE)
-    loaded = subprocess.run(
-        [other.docker, "load"],
-        env=other.env,
-        stdin=saved.stdout,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert saved.wait() == 0 and loaded.returncode == 0, loaded.stderr
+    copy_image(base, engine, other, tmp_path)
     other.run("tag", base, "python:3.13-slim")
     (tmp_path / "Dockerfile").write_text("FROM python:3.13-slim\nRUN --network=none sleep 120\n")
     stopping: list[threading.Thread] = []

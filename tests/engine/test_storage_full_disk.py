@@ -8,6 +8,7 @@ import pytest
 
 from helpers.engine.engine import Engine
 from helpers.vm import guests
+from tests.conftest import copy_image
 from tests.engine.test_bad_input import CELL_SECONDS, notebook
 
 pytestmark = pytest.mark.engine
@@ -18,11 +19,7 @@ FILL = "dd if=/dev/zero of=/data/big bs=1M count=100"
 def small_image(engine: Engine, small_engine: Engine, tmp_path: Path) -> str:
     """Return a small image with a shell on the engine whose disk is soon full."""
     guests.ensure(engine, guests.SERVER)
-    archive = tmp_path / "image.tar"
-    for each, args in ((engine, ("save", "-o")), (small_engine, ("load", "-i"))):
-        names = [guests.SERVER] if args[0] == "save" else []
-        completed = each.run(*args, str(archive), *names)
-        assert completed.returncode == 0, completed.stderr
+    copy_image(guests.SERVER, engine, small_engine, tmp_path)
     return guests.SERVER
 
 
