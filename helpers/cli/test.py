@@ -20,7 +20,7 @@ from helpers.setup import packages
 from helpers.setup.console import say, step
 
 CELL_SECONDS = 300
-USUAL_MINUTES = "25 to 30"
+USUAL_MINUTES = "25 to 40"
 IN_PARALLEL = (
     *("-p", "tests.parallel", "-n", "3", "--no-loadscope-reorder"),
     *("--durations=30", "--durations-min=5", "tests", "notebooks"),

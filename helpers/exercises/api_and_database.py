@@ -32,12 +32,14 @@ TASK = Task(
     "07",
     "An API and its database",
     "compose",
-    "The folder has the app of apps/visits with its Dockerfile and its .env, and no Compose file. "
-    "Write one with two services: web, built from the folder, which answers on port 5000, and db, "
-    "from the image postgres:17. web must be started only after db is healthy; the app reads where "
-    "its database is from DATABASE_URL (postgresql://USER:PASSWORD@HOST/DATABASE) and ends with an "
-    "error if it does not answer. The count of visits must survive `docker compose down` and `up`, "
-    "and not `docker compose down -v`.",
+    "The folder has the app of apps/visits, its Dockerfile and its .env. Write the Compose file:\n"
+    "- web is built from the folder and answers on port 5000,\n"
+    "- db uses the image postgres:17,\n"
+    "- web starts only after db is healthy,\n"
+    "- the count of visits survives `docker compose down` and `up`, but not "
+    "`docker compose down -v`.\n"
+    "The app connects to the database in DATABASE_URL (postgresql://USER:PASSWORD@HOST/DATABASE). "
+    "If the database does not answer, the app ends with an error.",
     'services:\n  web:\n    build: .\n    ports:\n      - "5000:5000"\n',
 )
 

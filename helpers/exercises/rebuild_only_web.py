@@ -34,9 +34,10 @@ TASK = Task(
     "07",
     "Rebuild only web",
     "compose-command",
-    "A project with the services web (built from the folder, which is not mounted in it) and db is "
-    "running, and you have just edited app.py. Write one docker compose command after which web has "
-    "a new image, and a new container that answers with the edit, while db keeps its container.",
+    "A project with two services is running: web, built from the folder, and db. The folder is not "
+    "mounted in web. You have just edited app.py. Write one docker compose command after which\n"
+    "- web has a new image, and a new container that answers with your edit,\n"
+    "- db still has the same container.",
     "docker compose up -d web\n",
 )
 FILE = f"""\

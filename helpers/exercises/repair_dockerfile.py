@@ -22,10 +22,12 @@ TASK = Task(
     "03",
     "Repair the slide's Dockerfile",
     "dockerfile",
-    "This is the sample Dockerfile of the slides, as printed. The text on the slide promises more: "
-    "/app is the working directory, port 5000 is exposed, and the app can be reached from outside "
-    "the container. Change the Dockerfile so that all of this is true for the app in "
-    "apps/flask-app (app.py, requirements.txt). Use the base image python:3.13-slim.",
+    "This is the sample Dockerfile of the slides, as printed. Change it so that it does what the "
+    "text on the slide promises:\n"
+    "- the working directory is /app,\n"
+    "- port 5000 is exposed,\n"
+    "- the app answers requests from outside the container.\n"
+    "The app is in apps/flask-app (app.py, requirements.txt). Use the base image python:3.13-slim.",
     'FROM python:3.10\nRUN pip install flask\nCOPY . .\nCMD ["flask", "run", "--host", ""]\n',
 )
 

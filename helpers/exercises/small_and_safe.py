@@ -34,10 +34,14 @@ TASK = Task(
     "Make it small and safe",
     "dockerfile",
     "The folder has app.py, requirements.txt, tests/, 20 MB of data in sales.csv, and a key in "
-    ".env. The app runs with app.py and the packages alone; it gets the key when a container "
-    "starts. Change the Dockerfile so that the image is at most half as large, no layer has the "
-    "key or a compiler, the app doesn't run as root, and docker stop ends it within 2 s. There is "
-    "no .dockerignore: the Dockerfile says what is copied. The base image is python:3.13-slim.",
+    ".env. The app needs only app.py and its packages; it gets the key when a container starts. "
+    "Change the Dockerfile so that\n"
+    "- the image is at most half as large,\n"
+    "- no layer has the key or a compiler,\n"
+    "- the app does not run as root,\n"
+    "- `docker stop` ends it within 2 s.\n"
+    "There is no .dockerignore: the Dockerfile decides what is copied. The base image is "
+    "python:3.13-slim.",
     (APPS / APP / "Dockerfile").read_text(encoding="utf-8"),
 )
 MESSAGE = "Hello from a small image!"

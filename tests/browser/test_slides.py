@@ -36,6 +36,8 @@ HEIGHT = 680  # below that are the slide's number and the arrows
 CHAPTERS = sorted(path.stem for path in work.SOURCE.glob("*.ipynb"))
 
 NOTEBOOK = "window.jupyterapp.shell.currentWidget.content"
+# Where the deck's key bindings apply; a key that is pressed before the focus is there is lost.
+TAKES_KEYS = ".jp-Notebook.jp-mod-commandMode:not(.jp-mod-readWrite) :focus"
 MEASURE = """() => {
   const cells = [...document.querySelectorAll(
     '.jp-Deck .jp-Cell.jp-deck-mod-visible:not(.jp-deck-mod-layer)')];
@@ -80,17 +82,21 @@ class Deck:
         assert errors.count() == 0, errors.first.inner_text()
 
     def wait_until_active(self, index: int) -> None:
-        """Wait until a cell is the active one, and is shown."""
+        """Wait until a cell is the active one, is shown, and the deck takes keys."""
         shown = f"{NOTEBOOK}.activeCell.node.getClientRects().length"
+        takes_keys = f"document.querySelector({TAKES_KEYS!r})"
         try:
             self.page.wait_for_function(
-                f"{NOTEBOOK}.activeCellIndex === {index} && {shown}", timeout=20_000
+                f"{NOTEBOOK}.activeCellIndex === {index} && {shown} && {takes_keys}", timeout=20_000
             )
         except Error:
             active = self.page.evaluate(f"{NOTEBOOK}.activeCellIndex")
             dialogs = self.page.locator(".jp-Dialog").all_inner_texts()
             focus = self.page.evaluate("document.activeElement.className")
-            pytest.fail(f"cell {active} is active, not {index}; focus: {focus}; {dialogs}")
+            classes = self.page.evaluate(f"{NOTEBOOK}.node.className")
+            pytest.fail(
+                f"cell {active} is active, not {index}; focus: {focus}; notebook: {classes}; {dialogs}"
+            )
 
     def measure(self, number: str) -> dict:
         """Return the size of what is on the slide with this number, once it no longer changes."""

@@ -126,7 +126,9 @@ class ExerciseWidget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         about = self.task
         lines = [about["title"], about["prompt"]]
-        prompt = re.sub("`(.*?)`", r"<code>\1</code>", escape(about["prompt"]))
+        prompt = re.sub("`(.*?)`", r"<code>\1</code>", escape(about["prompt"])).replace(
+            "\n", "<br>"
+        )
         html = f"<h3>{escape(about['title'])}</h3><p>{prompt}</p>"
         if about["language"]:
             lines.append(about["start"])
