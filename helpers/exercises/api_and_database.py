@@ -38,8 +38,9 @@ TASK = Task(
     "- web starts only after db is healthy,\n"
     "- the count of visits survives `docker compose down` and `up`, but not "
     "`docker compose down -v`.\n"
-    "The app connects to the database in DATABASE_URL (postgresql://USER:PASSWORD@HOST/DATABASE). "
-    "If the database does not answer, the app ends with an error.",
+    "The app reads the address of its database from DATABASE_URL "
+    "(postgresql://USER:PASSWORD@HOST/DATABASE). If the database does not answer, the app ends "
+    "with an error.",
     'services:\n  web:\n    build: .\n    ports:\n      - "5000:5000"\n',
 )
 

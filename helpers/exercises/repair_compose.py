@@ -30,7 +30,7 @@ TASK = Task(
     "This is the sample docker-compose.yml of the slides, as printed. Compose can't read it. Change "
     "it until Compose reads it without a warning and it does what the slide says:\n"
     "- the service web is built from the current folder (apps/flask-app, with its Dockerfile),\n"
-    "- host port 5000 is published for container port 5000,\n"
+    "- container port 5000 is published on host port 5000,\n"
     "- the current folder is at /app in the container, so that an edit of app.py is in the "
     "container without another build.",
     'version: "3"\n    build: .\n      - "5000:5000"\n      - .:/app\n',
