@@ -26,7 +26,7 @@ from playwright.sync_api import Error, Page, expect
 from helpers.cli import present, work
 from helpers.engine.engine import Engine
 from tests.browser.conftest import serve, trust
-from tests.browser.loading import open_page
+from tests.browser.loading import ATTEMPTS, open_page
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
@@ -55,11 +55,28 @@ MEASURE = """() => {
     number: number ? number.innerText.trim() : '',
     height: Math.round(height),
     wide: [...new Set(wide)],
-    loaded: cells.every(cell => [...cell.querySelectorAll('img')].every(image => image.complete)
-      && [...cell.querySelectorAll('.jp-OutputArea-output.lm-Panel')].every(  // only widgets are panels
-        widget => widget.offsetHeight && !/^(Loading|Error displaying) widget/.test(widget.innerText))),
+    missing: [
+      ...cells.flatMap(cell => [...cell.querySelectorAll('img')])
+        .filter(image => !image.complete).map(image => image.src),
+      ...cells.flatMap(cell => [...cell.querySelectorAll('.jp-OutputArea-output.lm-Panel')])
+        .filter(widget => !widget.offsetHeight || /^(Loading|Error displaying) widget/.test(widget.innerText))
+        .map(widget => widget.innerText || 'empty widget'),  // only widgets are panels
+    ],
   };
 }"""
+WIDGET = "application/vnd.jupyter.widget-view+json"
+# JupyterLab asks the kernel for widgets before it reads those in the notebook. If an answer is lost or
+# late, a widget is looked for too early, or in vain, and its output stays "Error displaying widget".
+HAS_WIDGETS = f"""async () => {{
+  const notebook = {NOTEBOOK};
+  const ids = [...notebook.model.cells].filter(cell => cell.type === 'code')
+    .flatMap(cell => cell.outputs.toJSON()).map(output => output.data?.['{WIDGET}']?.model_id);
+  const manager = await notebook.rendermime.createRenderer('{WIDGET}')._manager.promise;
+  return ids.every(id => !id || manager.has_model(id));
+}}"""
+DRAW_WIDGETS = f"""() => {NOTEBOOK}.widgets.map(cell => cell.outputArea?.model)
+  .filter(model => model?.toJSON().some(output => output.data?.['{WIDGET}']))
+  .forEach(model => model.fromJSON(model.toJSON()))"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +123,7 @@ class Deck:
         size: dict = {}
         for _ in range(30):
             previous, size = size, self.page.evaluate(MEASURE)
-            if size == previous and size["loaded"] and size["number"] == number:
+            if size == previous and not size["missing"] and size["number"] == number:
                 return size
             self.page.wait_for_timeout(100)
         pytest.fail(f"slide {number} of {self.name} is not shown or changes: {size}")
@@ -193,14 +210,28 @@ def deck(
 def open_deck(page: Page, name: str, address: str, token: str, *, is_live: bool) -> Deck:
     """Open a deck in its own workspace: JupyterLab opens what one had open before."""
     notebook = f"{address}/lab/workspaces/{name[:2]}/tree/notebooks/{name}.ipynb?token={token}"
-    open_page(page, notebook, page.locator(".jp-deck-mod-visible").first)
-    page.wait_for_function(
-        f"{NOTEBOOK}.parent.sessionContext.session?.kernel?.status === 'idle'", timeout=120_000
-    )
+    for attempt in range(1, ATTEMPTS + 1):
+        open_page(page, notebook, page.locator(".jp-deck-mod-visible").first)
+        page.wait_for_function(
+            f"{NOTEBOOK}.parent.sessionContext.session?.kernel?.status === 'idle'", timeout=120_000
+        )
+        if has_widgets(page):
+            break
+        assert attempt < ATTEMPTS, f"{name}: JupyterLab does not load the widgets that are stored"
+    page.evaluate(DRAW_WIDGETS)
     page.add_style_tag(content=".jupyter-widgets-disconnected::before { display: none }")
     page.wait_for_timeout(1500)  # the deck closes the side bars after a second
     cells = page.evaluate(f"{NOTEBOOK}.model.toJSON().cells")
     return Deck(page, name, [nbformat.from_dict(cell) for cell in cells], is_live)
+
+
+def has_widgets(page: Page) -> bool:
+    """Return whether the stored widgets of the notebook are loaded within 30 seconds."""
+    for _ in range(150):
+        if page.evaluate(HAS_WIDGETS):
+            return True
+        page.wait_for_timeout(200)
+    return False
 
 
 def test_opens_as_slides(deck: Deck) -> None:
