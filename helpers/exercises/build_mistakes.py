@@ -7,11 +7,15 @@ import re
 from helpers.build.failure import ENGINE_STOPPED, LAYER_LOST
 from helpers.errors import BuildFailed, CourseError, Mistake
 
+# apt names the file that it could not fetch, and the reason, which may be empty. A 404 is an answer.
 NETWORK = re.compile(
     r"Temporary failure (in name )?resol|NewConnectionError|Could not resolve|ConnectTimeout"
-    r"|Network is unreachable|Could not connect to \S+ \(\S+\), connection timed out"
-    r"|CERTIFICATE_VERIFY_FAILED|ProxyError|TLS handshake timeout"
+    r"|Network is unreachable|^[EW]: Failed to fetch \S++(?! +(4\d\d|File not found))"
+    r"|CERTIFICATE_VERIFY_FAILED|ProxyError|TLS handshake timeout",
+    re.MULTILINE,
 )
+# What apt and pip print before they try again.
+TRIES_AGAIN = re.compile(r"^Ign:\d+ http|: Retrying \(Retry\(", re.MULTILINE)
 # A pattern in the message, the name of the mistake, and what more to say the second time.
 MISTAKES = (
     (
@@ -42,7 +46,7 @@ MISTAKES = (
         "The package is called flask.",
     ),
     (
-        r"exit code 127|not found",
+        r"exit code 127|: not found|executable file not found",
         "no-such-program",
         "The base image has Python and pip, and few other programs.",
     ),
@@ -55,9 +59,22 @@ MISTAKES = (
 )
 
 
+def waits_for_network(failure: BuildFailed) -> bool:
+    """Return whether a step that was stopped was about to ask the network again."""
+    return bool(TRIES_AGAIN.search("\n".join(failure.output)))
+
+
 def is_network_failure(failure: BuildFailed) -> bool:
     """Return whether a step of the build got no answer from the network."""
     return bool(NETWORK.search("\n".join([failure.message, *failure.output])))
+
+
+def no_answer() -> CourseError:
+    """Return the error for a build that got no answer from the network."""
+    return CourseError(
+        "The build got no answer from the network, so it could not be checked.",
+        "Check that this machine is online, then try again.",
+    )
 
 
 def explain_failed_build(failure: BuildFailed) -> Exception:
@@ -67,10 +84,7 @@ def explain_failed_build(failure: BuildFailed) -> Exception:
     if failure.message.startswith(not_the_students) or "disk is full" in failure.message:
         return CourseError(failure.message, failure.hint)
     if is_network_failure(failure):
-        return CourseError(
-            "The build got no answer from the network, so it could not be checked.",
-            "Check that this machine is online, then try again.",
-        )
+        return no_answer()
     for pattern, name, more in MISTAKES:
         if re.search(pattern, text, re.IGNORECASE | re.DOTALL):
             return Mistake(name, failure.message, failure.hint, more)

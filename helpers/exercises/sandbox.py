@@ -36,7 +36,12 @@ from helpers.engine.engine import Engine
 from helpers.engine.labels import TRY_LABEL, labels
 from helpers.engine.private import build_group
 from helpers.errors import BuildFailed, CourseError, Mistake
-from helpers.exercises.build_mistakes import explain_failed_build, is_network_failure
+from helpers.exercises.build_mistakes import (
+    explain_failed_build,
+    is_network_failure,
+    no_answer,
+    waits_for_network,
+)
 from helpers.exercises.checks import Progress
 from helpers.exercises.container import Container, Launch
 from helpers.exercises.lazy import lazy
@@ -131,7 +136,10 @@ class Sandbox:
                         engine=self.engine,
                     )
             except BuildFailed as failure:
-                self.raise_overrun()
+                if not waits_for_network(failure):
+                    self.raise_overrun()
+                elif self.overrun:
+                    raise no_answer() from None
                 if not again or not is_network_failure(failure):
                     raise explain_failed_build(failure) from None
             note_step("no answer from the network, building again")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.engine.engine import Engine
-from helpers.errors import BuildFailed, CourseError
+from helpers.errors import BuildFailed, CourseError, Mistake
 from helpers.exercises import sandbox as module
 from helpers.exercises.sandbox import open_sandbox
 
@@ -38,7 +38,7 @@ def test_build_without_answer_is_run_once_more(
     def build_image(*args: Any, **options: Any) -> Any:
         tries.append(args)
         if len(tries) <= failures:
-            output = ("Could not connect to deb.debian.org:80 (192.0.2.1), connection timed out",)
+            output = ("E: Failed to fetch http://deb.debian.org/gcc.deb  Unable to connect to …",)
             raise BuildFailed("The build failed: exit code 100.", "Hint.", output=output)
         return real(*args, **options)
 
@@ -50,3 +50,22 @@ def test_build_without_answer_is_run_once_more(
             with pytest.raises(CourseError, match="no answer from the network"):
                 sandbox.build("FROM python:3.13-slim\n")
     assert len(tries) == 2
+
+
+@pytest.mark.parametrize(
+    ("prints", "error", "message"),
+    [
+        ("Ign:1 http://deb.debian.org/debian trixie InRelease", CourseError, "no answer"),
+        ("Get:1 http://deb.debian.org/debian trixie InRelease", Mistake, "did not end"),
+    ],
+)
+def test_stopped_while_it_waits_for_the_network(
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    prints: str,
+    error: type[CourseError],
+    message: str,
+) -> None:
+    monkeypatch.setattr(module, "BUILD_SECONDS", 3.0)
+    with open_sandbox(engine, "flask-app") as sandbox, pytest.raises(error, match=message):
+        sandbox.build(f"FROM python:3.13-slim\nRUN echo '{prints}' && sleep 60\n")

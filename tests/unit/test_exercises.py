@@ -276,14 +276,23 @@ def test_all_checks_passed() -> None:
         hands_on(is_there).grade({}, engine=ENGINE)
 
 
-APT = "  Could not connect to deb.debian.org:80 (192.0.2.1), connection timed out"
+LISTS = "W: Failed to fetch http://deb.debian.org/debian/dists/trixie/main/binary-amd64/Packages.gz"
+NO_CONNECTION = "Unable to connect to deb.debian.org:http: [IP: 192.0.2.1 80]"
+NO_PACKAGE = "E: Unable to locate package gcc"
 
 
 @pytest.mark.parametrize(
     ("message", "output", "name"),
     [
         ("The build failed: a RUN command ended with exit code 1.", ("NewConnectionError",), ""),
-        ("The build failed: a RUN command ended with exit code 100.", (APT,), ""),
+        ("The build failed: exit code 100.", (LISTS, NO_PACKAGE), ""),
+        ("The build failed: exit code 100.", (f"{LISTS}  {NO_CONNECTION}", NO_PACKAGE), ""),
+        (
+            "The build failed: exit code 100.",
+            (f"{LISTS}  404  Not Found [IP: 192.0.2.1 80]",),
+            "run-fails",
+        ),
+        ("The build failed: exit code 100.", (NO_PACKAGE,), "run-fails"),
         ("The build failed: the engine's disk is full (no space left on device).", (), ""),
         (f"{LAYER_LOST[0]}\n  Dockerfile, line 3: COPY . .", (), ""),
         ("The build failed: the base image 'x' is not available.", (), "base-image"),
