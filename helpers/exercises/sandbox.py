@@ -10,6 +10,7 @@ engines a watch ends what runs too long or fills the engine's disk.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -48,7 +49,8 @@ from helpers.exercises.lazy import lazy
 from helpers.paths import CHECKOUT
 
 APPS = CHECKOUT / "notebooks" / "apps"
-BUILD_SECONDS = 90.0
+STEP_SECONDS = 90.0  # for one RUN, which may download; a build gets three times as long, a try six
+DOCKERFILE_STEP = re.compile(r"\[(\S+ +)?\d+/\d+\]")  # others are the engine's, such as exporting
 DISK_BYTES = 5_000_000_000  # what others write on this disk meanwhile counts, too
 LIMITS = ("--memory=512m", "--memory-swap=512m", "--pids-limit=200", "--cpus=1")
 LOG_LIMITS = ("--log-driver=json-file", "--log-opt=max-size=2m", "--log-opt=max-file=1")
@@ -77,7 +79,9 @@ class Sandbox:
         self.id = uuid.uuid4().hex[:10]
         self.labels = {**labels(), TRY_LABEL: self.id}
         self.overrun = ""  # why the watch has ended something
-        self.step = ""  # the step of a build that was started last
+        self.is_too_slow = False  # it has, and not because of a step that does not end
+        self.step = ""  # the step of a build that was started last, at `step_start`
+        self.step_start = time.monotonic()
         self._parent: str | None = None
         self._launches: list[Launch] = []
 
@@ -103,7 +107,7 @@ class Sandbox:
 
         A build that gets no answer from the network is run once more, in new containers. Raises
         Mistake if the build fails because of the Dockerfile, CourseError if because of the engine,
-        its disk or the network.
+        its disk or the network, or if it takes too long without a step that does not end.
         """
         if not parse(dockerfile).instructions:
             raise Mistake(
@@ -119,13 +123,15 @@ class Sandbox:
         child: list[subprocess.Popen[str]] = []
 
         def note_step(step: str) -> None:
-            self.step = step
+            if step != self.step:
+                self.step, self.step_start = step, time.monotonic()
             if self.on_progress:
                 self.on_progress(step)
 
         def build(*, again: bool) -> BuildReport:
             try:
-                with self.watch(lambda: cancel(child), BUILD_SECONDS):
+                self.step, self.step_start = "", time.monotonic()
+                with self.watch(lambda: cancel(child), 3 * STEP_SECONDS, STEP_SECONDS):
                     return build_image(
                         folder,
                         tag=self.name(f"image-{uuid.uuid4().hex[:6]}"),
@@ -136,10 +142,9 @@ class Sandbox:
                         engine=self.engine,
                     )
             except BuildFailed as failure:
-                if not waits_for_network(failure):
-                    self.raise_overrun()
-                elif self.overrun:
+                if self.overrun and waits_for_network(failure):
                     raise no_answer() from None
+                self.raise_overrun()
                 if not again or not is_network_failure(failure):
                     raise explain_failed_build(failure) from None
             note_step("no answer from the network, building again")
@@ -205,8 +210,10 @@ class Sandbox:
 
     # -- limits ---------------------------------------------------------------------------
     @contextmanager
-    def watch(self, stop: Callable[[], object], seconds: float) -> Iterator[None]:
-        """Call `stop` when the block takes longer than `seconds`, or fills the engine's disk."""
+    def watch(
+        self, stop: Callable[[], object], seconds: float, step_seconds: float = math.inf
+    ) -> Iterator[None]:
+        """Call `stop` when the block fills the engine's disk, or it or a step in it takes too long."""
         done = threading.Event()
         free = self._free_bytes()
         allowed = min(DISK_BYTES + self.extra_disk_bytes, 0.8 * free)
@@ -214,11 +221,14 @@ class Sandbox:
 
         def poll() -> None:
             while not done.wait(0.3):
-                if time.monotonic() > end:
-                    self.overrun = f"it was stopped after {seconds:g} s"
+                now = time.monotonic()
+                is_step = DOCKERFILE_STEP.match(self.step)
+                self.is_too_slow = self.is_too_slow or now > end
+                if is_step and now > self.step_start + step_seconds:
+                    self.overrun = f"it was stopped after {step_seconds:g} s"
                 elif free - self._free_bytes() > allowed:
                     self.overrun = f"it was stopped after it wrote {allowed / 1e9:g} GB"
-                if self.overrun:
+                if self.overrun or self.is_too_slow:
                     stop()
                     return
 
@@ -231,7 +241,12 @@ class Sandbox:
             thread.join(20)
 
     def raise_overrun(self) -> None:
-        """Raise Mistake if the watch has ended something."""
+        """Raise Mistake if the watch has ended a build, CourseError if the engine was too slow."""
+        if self.is_too_slow:
+            raise CourseError(
+                "The engine did not end the build in time, so it could not be checked.",
+                "Stop what keeps this machine busy, then try again.",
+            )
         if self.overrun:
             raise Mistake(
                 "without-end",
@@ -357,7 +372,7 @@ def open_sandbox(
         folder = copy_folder(APPS / app, Path(scratch, app), "Dockerfile*", "__pycache__")
         sandbox = Sandbox(engine, folder, on_progress, extra_disk_bytes)
         try:
-            with sandbox.watch(sandbox.kill_containers, 2 * BUILD_SECONDS):
+            with sandbox.watch(sandbox.kill_containers, 6 * STEP_SECONDS):
                 yield sandbox
         finally:
             sandbox.close()

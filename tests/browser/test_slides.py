@@ -219,6 +219,9 @@ def open_deck(page: Page, name: str, address: str, token: str, *, is_live: bool)
             break
         assert attempt < ATTEMPTS, f"{name}: JupyterLab does not load the widgets that are stored"
     page.evaluate(DRAW_WIDGETS)
+    # At each step, JupyterLab sets the cursor of every cell back, which lays the page out anew each
+    # time: two thirds of a walk. No cursor is on a slide.
+    page.evaluate(f"() => {{ {NOTEBOOK}._trimSelections = () => {{}}; }}")
     page.add_style_tag(content=".jupyter-widgets-disconnected::before { display: none }")
     page.wait_for_timeout(1500)  # the deck closes the side bars after a second
     cells = page.evaluate(f"{NOTEBOOK}.model.toJSON().cells")

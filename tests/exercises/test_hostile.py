@@ -35,7 +35,7 @@ def engine(private_engine: Engine) -> Iterator[Engine]:
 @pytest.fixture
 def short_limits(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Stop builds soon. What others write counts, so that the disk is small for its own tests only."""
-    monkeypatch.setattr(sandbox, "BUILD_SECONDS", 12)
+    monkeypatch.setattr(sandbox, "STEP_SECONDS", 12)
     if "disk" in request.node.name:
         monkeypatch.setattr(sandbox, "DISK_BYTES", 700_000_000)
 

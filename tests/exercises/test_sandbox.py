@@ -66,6 +66,19 @@ def test_stopped_while_it_waits_for_the_network(
     error: type[CourseError],
     message: str,
 ) -> None:
-    monkeypatch.setattr(module, "BUILD_SECONDS", 3.0)
+    monkeypatch.setattr(module, "STEP_SECONDS", 3.0)
     with open_sandbox(engine, "flask-app") as sandbox, pytest.raises(error, match=message):
         sandbox.build(f"FROM python:3.13-slim\nRUN echo '{prints}' && sleep 60\n")
+
+
+def test_slow_engine_is_not_the_students_fault(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build may take longer than a step; one whose steps end takes too long on a slow machine."""
+    monkeypatch.setattr(module, "STEP_SECONDS", 3.0)
+    steps = "RUN sleep 2\n"
+    with open_sandbox(engine, "flask-app") as sandbox:
+        assert sandbox.build(f"FROM python:3.13-slim\nENV A=1\n{2 * steps}").image_id
+        with pytest.raises(CourseError, match="did not end the build in time") as caught:
+            sandbox.build(f"FROM python:3.13-slim\nENV A=2\n{8 * steps}")
+        assert not isinstance(caught.value, Mistake)
