@@ -71,8 +71,12 @@ HAS_WIDGETS = f"""async () => {{
   const notebook = {NOTEBOOK};
   const ids = [...notebook.model.cells].filter(cell => cell.type === 'code')
     .flatMap(cell => cell.outputs.toJSON()).map(output => output.data?.['{WIDGET}']?.model_id);
-  const manager = await notebook.rendermime.createRenderer('{WIDGET}')._manager.promise;
-  return ids.every(id => !id || manager.has_model(id));
+  try {{
+    const late = new Promise((resolve, reject) => setTimeout(reject, 100));
+    const manager = notebook.rendermime.createRenderer('{WIDGET}')._manager.promise;
+    const loaded = await Promise.race([manager, late]);
+    return ids.every(id => !id || loaded.has_model(id));
+  }} catch {{ return false; }}
 }}"""
 DRAW_WIDGETS = f"""() => {NOTEBOOK}.widgets.map(cell => cell.outputArea?.model)
   .filter(model => model?.toJSON().some(output => output.data?.['{WIDGET}']))
