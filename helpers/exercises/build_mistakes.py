@@ -7,7 +7,7 @@ import re
 from helpers.build.failure import ENGINE_STOPPED, LAYER_LOST
 from helpers.errors import BuildFailed, CourseError, Mistake
 
-# apt names the file that it could not fetch, and the reason, which may be empty. A 404 is an answer.
+# apt prints no reason for some failed connections. With a 4xx status, the server has answered.
 NETWORK = re.compile(
     r"Temporary failure (in name )?resol|NewConnectionError|Could not resolve|ConnectTimeout"
     r"|Network is unreachable|^[EW]: Failed to fetch \S++(?! +(4\d\d|File not found))"

@@ -49,7 +49,7 @@ from helpers.exercises.lazy import lazy
 from helpers.paths import CHECKOUT
 
 APPS = CHECKOUT / "notebooks" / "apps"
-STEP_SECONDS = 90.0  # for one RUN, which may download; a build gets three times as long, a try six
+STEP_SECONDS = 90.0  # for one step; a build has three times as long, and a try six times
 DOCKERFILE_STEP = re.compile(r"\[(\S+ +)?\d+/\d+\]")  # others are the engine's, such as exporting
 DISK_BYTES = 5_000_000_000  # what others write on this disk meanwhile counts, too
 LIMITS = ("--memory=512m", "--memory-swap=512m", "--pids-limit=200", "--cpus=1")
@@ -79,7 +79,7 @@ class Sandbox:
         self.id = uuid.uuid4().hex[:10]
         self.labels = {**labels(), TRY_LABEL: self.id}
         self.overrun = ""  # why the watch has ended something
-        self.is_too_slow = False  # it has, and not because of a step that does not end
+        self.is_too_slow = False  # the watch has ended a build that took too long as a whole
         self.step = ""  # the step of a build that was started last, at `step_start`
         self.step_start = time.monotonic()
         self._parent: str | None = None
@@ -107,7 +107,7 @@ class Sandbox:
 
         A build that gets no answer from the network is run once more, in new containers. Raises
         Mistake if the build fails because of the Dockerfile, CourseError if because of the engine,
-        its disk or the network, or if it takes too long without a step that does not end.
+        its disk or the network, or if the build as a whole takes too long.
         """
         if not parse(dockerfile).instructions:
             raise Mistake(
@@ -213,7 +213,7 @@ class Sandbox:
     def watch(
         self, stop: Callable[[], object], seconds: float, step_seconds: float = math.inf
     ) -> Iterator[None]:
-        """Call `stop` when the block fills the engine's disk, or it or a step in it takes too long."""
+        """Call `stop` if the block, or a step in it, takes too long or fills the engine's disk."""
         done = threading.Event()
         free = self._free_bytes()
         allowed = min(DISK_BYTES + self.extra_disk_bytes, 0.8 * free)
@@ -244,8 +244,8 @@ class Sandbox:
         """Raise Mistake if the watch has ended a build, CourseError if the engine was too slow."""
         if self.is_too_slow:
             raise CourseError(
-                "The engine did not end the build in time, so it could not be checked.",
-                "Stop what keeps this machine busy, then try again.",
+                "The build did not finish in time, so it could not be checked.",
+                "Close programs that keep this machine busy, then try again.",
             )
         if self.overrun:
             raise Mistake(

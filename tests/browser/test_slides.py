@@ -65,8 +65,8 @@ MEASURE = """() => {
   };
 }"""
 WIDGET = "application/vnd.jupyter.widget-view+json"
-# JupyterLab asks the kernel for widgets before it reads those in the notebook. If an answer is lost or
-# late, a widget is looked for too early, or in vain, and its output stays "Error displaying widget".
+# JupyterLab asks the kernel for its widgets before it loads those that the notebook has stored. If an
+# answer of the kernel is lost, it loads none, and their outputs stay at "Loading widget...".
 HAS_WIDGETS = f"""async () => {{
   const notebook = {NOTEBOOK};
   const ids = [...notebook.model.cells].filter(cell => cell.type === 'code')
@@ -223,8 +223,8 @@ def open_deck(page: Page, name: str, address: str, token: str, *, is_live: bool)
             break
         assert attempt < ATTEMPTS, f"{name}: JupyterLab does not load the widgets that are stored"
     page.evaluate(DRAW_WIDGETS)
-    # At each step, JupyterLab sets the cursor of every cell back, which lays the page out anew each
-    # time: two thirds of a walk. No cursor is on a slide.
+    # At each step, JupyterLab resets the cursor of every cell, and each reset forces a new layout. That
+    # takes two thirds of the time of a walk, and no slide shows a cursor.
     page.evaluate(f"() => {{ {NOTEBOOK}._trimSelections = () => {{}}; }}")
     page.add_style_tag(content=".jupyter-widgets-disconnected::before { display: none }")
     page.wait_for_timeout(1500)  # the deck closes the side bars after a second
