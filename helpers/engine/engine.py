@@ -10,9 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from helpers import process
+from helpers.errors import CourseError
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.containers import Container
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,17 @@ class Engine:
     def run(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run `docker ARGS` to its end; return its output as text, whatever its exit code."""
         return process.run([self.docker, *args], env=self.env, timeout=timeout)
+
+    def exec(self, container: Container, *command: str) -> str:
+        """Run a command in a container and return its output. Raises CourseError if it fails.
+
+        The SDK's exec_run() loses the output now and then on a busy machine (docker-py#3332).
+        """
+        completed = self.run("exec", container.id, *command)
+        if completed.returncode:
+            raise CourseError(
+                f"{command[0]} failed in container {container.name}: "
+                f"{process.error_line(completed)}",
+                "Run this again.",
+            )
+        return completed.stdout

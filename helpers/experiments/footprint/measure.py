@@ -60,7 +60,7 @@ def compare_footprints(
         container = Footprint(
             CONTAINER,
             container_memory(host, server),
-            size_of_files(server),
+            size_of_files(engine, server),
             int(server.about()["processes"]),
         )
     progress("one virtual machine")
@@ -139,9 +139,9 @@ def wait_for_all(machines: Sequence[machine.Machine]) -> None:
         list(threads.map(lambda vm: vm.wait_for(machine.ANSWER, timeout), machines))
 
 
-def size_of_files(server: Server) -> int:
+def size_of_files(engine: Engine, server: Server) -> int:
     """Return the size in bytes of a container's files; an image store may count them compressed."""
-    output = server.container.exec_run(["du", "-s", "-k", "-x", "/"]).output.decode()
+    output = engine.exec(server.container, "du", "-s", "-k", "-x", "/")
     return int(output.splitlines()[-1].split()[0]) * 1024
 
 

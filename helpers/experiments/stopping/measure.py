@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,8 @@ def compare_stop_times(
                 _wait_until_ready(name, container)
             progress("stopping all of them at once")
             with ThreadPoolExecutor(len(ways)) as pool:
-                return StopTimes(tuple(pool.map(_stop, *zip(*ways, strict=True), containers)))
+                stops = pool.map(partial(_stop, engine), *zip(*ways, strict=True), containers)
+                return StopTimes(tuple(stops))
 
 
 @contextmanager
@@ -98,12 +100,12 @@ def _wait_until_ready(name: str, container: Container) -> None:
         )
 
 
-def _stop(name: str, init: bool, container: Container) -> Stop:
+def _stop(engine: Engine, name: str, init: bool, container: Container) -> Stop:
     """Stop a container and return what process 1 was and how it ended."""
     sent = container.attrs["Config"].get("StopSignal") or "SIGTERM"
     status = dict(
         line.split(":\t", 1)
-        for line in container.exec_run(["cat", "/proc/1/status"]).output.decode().splitlines()
+        for line in engine.exec(container, "cat", "/proc/1/status").splitlines()
     )
     began = time.perf_counter()
     container.stop()
