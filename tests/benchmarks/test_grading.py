@@ -7,7 +7,7 @@ import statistics
 import pytest
 
 from helpers.engine.engine import Engine
-from tests.exercises.cases import WITH_ANSWERS, find_cases, list_problems, time_verdicts
+from tests.exercises.cases import TASK_IDS, find_cases, list_problems, time_verdicts
 
 pytestmark = [pytest.mark.engine, pytest.mark.benchmark]
 
@@ -15,7 +15,7 @@ AT_ONCE = 5
 BOUND = 3  # times as long as one alone
 
 
-@pytest.mark.parametrize("task_id", WITH_ANSWERS)
+@pytest.mark.parametrize("task_id", TASK_IDS)
 def test_five_at_once_take_at_most_three_times_as_long(engine: Engine, task_id: str) -> None:
     cases = find_cases(task_id, "solution")
     assert list_problems(cases, engine) == []  # what is made once is there

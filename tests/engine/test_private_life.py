@@ -15,6 +15,7 @@ import pytest
 from helpers import process
 from helpers.engine import base_image
 from helpers.engine.engine import Engine
+from helpers.engine.labels import labels
 from helpers.engine.private import PrivateEngine, as_root
 from helpers.engine.private.life import START_SECONDS
 from helpers.paths import CHECKOUT
@@ -23,6 +24,7 @@ from tests.conftest import second_engine
 
 pytestmark = pytest.mark.engine
 
+SET_BY_USER = "3"  # NET_ADDR_SET in linux/netdevice.h
 # A container that ignores SIGTERM: stopping it takes the engine ten seconds.
 STUBBORN = [
     "run",
@@ -289,3 +291,17 @@ def listening(ports: set[tuple[str, int]]) -> set[tuple[str, tuple[str, int]]]:
                 plain = ".".join(str(byte) for byte in reversed(bytes.fromhex(address)))
                 addresses.add((plain if len(address) == 8 else address, port))
     return addresses
+
+
+def test_bridge_keeps_its_address(private_engine: Engine) -> None:
+    """Without one that is set, it changes with each container, and connections of others stall."""
+    bridge = Path("/sys/class/net", PrivateEngine().network.bridge)
+    before = (bridge / "address").read_text()
+    container = private_engine.client.containers.run(
+        "python:3.13-slim", ["sleep", "60"], detach=True, auto_remove=True, labels=labels()
+    )
+    try:
+        assert (bridge / "address").read_text() == before
+    finally:
+        container.kill()
+    assert (bridge / "addr_assign_type").read_text().strip() == SET_BY_USER

@@ -121,14 +121,21 @@ class Network:
                 link(self.bin_dir / f"{name}{suffix}", sbin / f"{name}-{variant}{suffix}")
 
     def _make_bridge(self) -> None:
-        """Create the engine's bridge, on a subnet that no route of this machine uses."""
-        if Path(f"/sys/class/net/{self.bridge}").exists():
-            return
+        """Create the engine's bridge, on a subnet that no route of this machine uses.
+
+        Its MAC address is set, as Docker does for its bridges. Otherwise a bridge takes that of one
+        of its ports, and whenever a container starts or ends, the connections of the others can
+        stall until they have learned the new one.
+        """
         env = self.env
+        mac = ":".join(["02", "42", *re.findall("..", self.bridge[-8:])])
+        if Path(f"/sys/class/net/{self.bridge}").exists():
+            run_quietly(["ip", "link", "set", self.bridge, "address", mac], env)
+            return
         routes = process.run(["ip", "-4", "route"], env=env).stdout
         subnet = next(n for n in range(99, 255) if f"172.30.{n}." not in routes)
         for args in (
-            ["link", "add", "name", self.bridge, "type", "bridge"],
+            ["link", "add", "name", self.bridge, "address", mac, "type", "bridge"],
             ["addr", "add", f"172.30.{subnet}.1/24", "dev", self.bridge],
             ["link", "set", self.bridge, "up"],
         ):
