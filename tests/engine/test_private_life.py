@@ -222,6 +222,20 @@ def test_system_containerd_is_not_used(private_engine: Engine, short_tmp: Path) 
         subprocess.run([*as_root(), "rm", "-f", str(address), f"{address}.ttrpc"], check=True)
 
 
+def test_bridge_keeps_its_address(private_engine: Engine) -> None:
+    """If it changes when a container starts, the connections of other containers stall."""
+    bridge = Path("/sys/class/net", PrivateEngine().network.bridge)
+    before = (bridge / "address").read_text()
+    container = private_engine.client.containers.run(
+        "python:3.13-slim", ["sleep", "60"], detach=True, auto_remove=True, labels=labels()
+    )
+    try:
+        assert (bridge / "address").read_text() == before
+    finally:
+        container.kill()
+    assert (bridge / "addr_assign_type").read_text().strip() == SET_BY_USER
+
+
 def test_published_ports_stay_on_loopback(engine: Engine, tmp_path: Path) -> None:
     """Check the listening sockets of every kind of network, without connecting to them."""
     name = f"loopback-{os.getpid()}"
@@ -291,17 +305,3 @@ def listening(ports: set[tuple[str, int]]) -> set[tuple[str, tuple[str, int]]]:
                 plain = ".".join(str(byte) for byte in reversed(bytes.fromhex(address)))
                 addresses.add((plain if len(address) == 8 else address, port))
     return addresses
-
-
-def test_bridge_keeps_its_address(private_engine: Engine) -> None:
-    """Without one that is set, it changes with each container, and connections of others stall."""
-    bridge = Path("/sys/class/net", PrivateEngine().network.bridge)
-    before = (bridge / "address").read_text()
-    container = private_engine.client.containers.run(
-        "python:3.13-slim", ["sleep", "60"], detach=True, auto_remove=True, labels=labels()
-    )
-    try:
-        assert (bridge / "address").read_text() == before
-    finally:
-        container.kill()
-    assert (bridge / "addr_assign_type").read_text().strip() == SET_BY_USER

@@ -123,9 +123,9 @@ class Network:
     def _make_bridge(self) -> None:
         """Create the engine's bridge, on a subnet that no route of this machine uses.
 
-        Its MAC address is set, as Docker does for its bridges. Otherwise a bridge takes that of one
-        of its ports, and whenever a container starts or ends, the connections of the others can
-        stall until they have learned the new one.
+        The bridge has a MAC address of its own, like those that Docker creates. Without one, it uses
+        the lowest address of its ports. That changes when containers start and end, and connections
+        of other containers then stall until their ARP caches are up to date.
         """
         env = self.env
         mac = ":".join(["02", "42", *re.findall("..", self.bridge[-8:])])
