@@ -111,13 +111,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 def close_connection_errors(page: Page) -> None:
-    """Close JupyterLab's dialog about a request that got no answer, as a student does.
+    """Close JupyterLab's dialogs about a request that got no answer, as a student does.
 
     On Linux, Chromium ends waiting requests with ERR_NETWORK_CHANGED when Docker creates a network,
-    those to 127.0.0.1 too. JupyterLab then shows the dialog, and connects again by itself.
+    those to 127.0.0.1 too. JupyterLab then shows a dialog: it connects again by itself, or keeps the
+    theme that it has.
     """
-    dialog = page.get_by_role("dialog", name="Server Connection Error")
-    page.add_locator_handler(dialog, lambda: dialog.get_by_role("button", name="Close").click())
+    dialog = page.get_by_role("dialog", name=re.compile("Server Connection Error|Loading Theme"))
+    close = dialog.get_by_role("button", name=re.compile("^(Close|OK)$"))
+    page.add_locator_handler(dialog, lambda: close.click())
 
 
 @pytest.fixture(scope="module")
