@@ -48,29 +48,26 @@ def compare_rebuilds(
             raise CourseError(f"The project has no service {service!r}.", f"Choose one of: {names}")
         if not (copy.folder / code).is_file():
             raise CourseError(f"The project has no file {code!r}.", 'Example: code="app.py"')
-        progress("starting the copy")
-        copy.run("up", "-d", "--build")
         attempts = []
         numbers = itertools.count()
-        for flags, change in itertools.product(flag_sets, CHANGES):
-            progress(f"up -d {' '.join(flags)} {service}: {change}")
-            _change(copy, change, next(numbers), service, code)
-            before = copy.objects()
-            copy.run("up", "-d", *flags, service)
-            after = copy.objects()
-            images, containers = (
-                tuple(sorted(name for name in new if new[name] != old.get(name)))
-                for old, new in (
-                    (before.images, after.images),
-                    (before.containers, after.containers),
-                )
-            )
-            attempts.append(Attempt(flags, change, images, containers))
-            if (change == CODE and BUILD not in flags) or (
-                change == CONFIGURATION and NO_DEPS in flags
-            ):
-                copy.run("up", "-d", "--build")  # what the attempt left out
+        for flags in flag_sets:
+            progress("up -d --build")
+            copy.run("up", "-d", "--build")  # also what the attempts before have left out
+            for change in CHANGES:
+                progress(f"up -d {' '.join(flags)} {service}: {change}")
+                _change(copy, change, next(numbers), service, code)
+                before = copy.objects()
+                copy.run("up", "-d", *flags, service)
+                after = copy.objects()
+                images = _list_new(before.images, after.images)
+                containers = _list_new(before.containers, after.containers)
+                attempts.append(Attempt(flags, change, images, containers))
     return RebuildComparison(service, tuple(attempts))
+
+
+def _list_new(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
+    """Return the services whose image or container is another one, by ids before and after."""
+    return tuple(sorted(name for name in after if after[name] != before.get(name)))
 
 
 def _change(copy: ProjectCopy, change: str, number: int, service: str, code: str) -> None:
