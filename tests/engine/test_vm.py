@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +25,7 @@ from helpers.experiments.startup.result import CONTAINER, FULL_VM, MINIMAL_VM
 from helpers.paths import CHECKOUT, cache_dir
 from helpers.setup import packages
 from helpers.vm import accelerator, guests
-from helpers.vm.machine import ANSWER, KERNEL, PHASES, PROCESS, boot
+from helpers.vm.machine import ANSWER, KERNEL, PHASES, PROCESS, Machine, boot
 from tests.inventory import session
 
 pytestmark = pytest.mark.engine
@@ -247,17 +249,22 @@ def test_ctrl_c_before_first_round(monkeypatch: pytest.MonkeyPatch, engine: Engi
         compare_startup(2, engine=engine)
 
 
-def test_full_guest_is_complete_debian(engine: Engine, chosen: accelerator.Accelerator) -> None:
+def test_full_guest_is_complete_debian(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one cell of chapter 01 that takes minutes: built, booted, comparison."""
+    guest: dict[str, str] = {}
+
+    @contextmanager
+    def boot_and_look(*args: Any, **options: Any) -> Iterator[Machine]:
+        with boot(*args, **options) as machine:
+            yield machine
+            guest.update(machine.about(), console="\n".join(machine.console.lines()))
+
+    monkeypatch.setattr("helpers.vm.machine.boot", boot_and_look)
     comparison = compare_startup(1, (CONTAINER, FULL_VM), warm_up=False, engine=engine)
     assert comparison.kinds == (CONTAINER, FULL_VM)
     assert "the container came before the full VM" in comparison.facts()
-    with boot(engine, guests.FULL, accelerator=chosen.name) as machine:
-        machine.wait_for(ANSWER)
-        about = machine.about()
-        console = "\n".join(machine.console.lines())
-    assert "systemd" in about["first_process"] or "init" in about["first_process"]
-    assert "Multi-User System" in console
+    assert "systemd" in guest["first_process"] or "init" in guest["first_process"]
+    assert "Multi-User System" in guest["console"]
     assert sum(guests.file_sizes(engine, guests.FULL).values()) > 200e6
 
 
