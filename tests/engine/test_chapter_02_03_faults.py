@@ -11,7 +11,6 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -87,17 +86,27 @@ def name(engine: Engine) -> Iterator[str]:
         engine.run("image", "rm", "-f", image)
 
 
-@pytest.fixture
-def chapter_02(engine: Engine, tmp_path: Path, name: str) -> Iterator[Chapter]:
-    with notebook(engine, tmp_path) as kernel:
-        chapter = Chapter("02", kernel, {"course-02": name})
-        chapter.run("import docker\nfrom helpers import watch_life")
-        yield chapter
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_apps(tmp_path_factory.mktemp("chapters"))
+
+
+@pytest.fixture(scope="module")
+def kernel(each_engine: Engine, folder: Path) -> Iterator[Notebook]:
+    """Yield the kernel in which the cells of both chapters run."""
+    with notebook(each_engine, folder) as started:
+        yield started
 
 
 @pytest.fixture
-def chapter_03(engine: Engine, tmp_path: Path, name: str) -> Iterator[Chapter]:
-    """Yield chapter 03 in the folder of its app, with a Dockerfile that installs nothing."""
+def chapter_02(kernel: Notebook, name: str) -> Chapter:
+    chapter = Chapter("02", kernel, {"course-02": name})
+    chapter.run("import docker\nfrom helpers import watch_life")
+    return chapter
+
+
+@pytest.fixture
+def chapter_03(kernel: Notebook, folder: Path, name: str) -> Chapter:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -107,20 +116,22 @@ def chapter_03(engine: Engine, tmp_path: Path, name: str) -> Iterator[Chapter]:
         "rm -f web": f"rm -f {name}-web",
         "5005": str(port),
     }
-    with chapter_03_kernel(engine, tmp_path, words) as chapter:
-        yield chapter
+    return open_chapter_03(kernel, folder, words)
 
 
-@contextmanager
-def chapter_03_kernel(engine: Engine, folder: Path, words: dict[str, str]) -> Iterator[Chapter]:
+def copy_apps(folder: Path) -> Path:
     shutil.copytree(CHECKOUT / "notebooks/apps", folder / "apps")
-    with notebook(engine, folder) as kernel:
-        chapter = Chapter("03", kernel, words)
-        imports = "check_dockerfile, compare_stop_times, fetch, open_app, try_startup_commands"
-        chapter.run(f"import docker\nfrom helpers import {imports}")
-        chapter.works('open_app("slide-app")')
-        (folder / "scratch/slide-app/Dockerfile").write_text(DOCKERFILE)
-        yield chapter
+    return folder
+
+
+def open_chapter_03(kernel: Notebook, folder: Path, words: dict[str, str]) -> Chapter:
+    """Return chapter 03 in the folder of its app, with a Dockerfile that installs nothing."""
+    chapter = Chapter("03", kernel, words)
+    imports = "check_dockerfile, compare_stop_times, fetch, open_app, try_startup_commands"
+    chapter.run(f"import docker\nfrom helpers import {imports}")
+    chapter.works('open_app("slide-app")')
+    (folder / "scratch/slide-app/Dockerfile").write_text(DOCKERFILE)
+    return chapter
 
 
 def test_02_name_in_use(chapter_02: Chapter, name: str) -> None:
@@ -207,9 +218,10 @@ def test_engine_stopped_and_restarted(second_daemon: PrivateEngine, tmp_path: Pa
     """All kinds of cells while a user's engine is stopped, and again after its start."""
     engine = as_user_engine(second_daemon)
     base_image.ensure_base_image(engine)
-    with chapter_03_kernel(engine, tmp_path, {}) as third:
+    with notebook(engine, copy_apps(tmp_path)) as kernel:
+        third = open_chapter_03(kernel, tmp_path, {})
         third.run("from helpers import watch_life")
-        second = Chapter("02", third.kernel, {})
+        second = Chapter("02", kernel, {})
         second.works("docker create --init")
         third.works("docker build -t my-flask-app .")
         third.run("open_app('build-errors'); open_app('cmd-entrypoint')")

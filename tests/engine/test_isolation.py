@@ -14,8 +14,19 @@ from helpers.exercises import grade, shared_or_own
 from helpers.exercises.shared_or_own import HOSTS, OWN, TASK_ID
 from helpers.experiments.footprint.measure import compare_footprints, measure_density
 from helpers.experiments.footprint.result import GUEST_RAM, SHIM
-from helpers.experiments.isolation.measure import look_from_host, mount_with_privileges
-from helpers.experiments.isolation.result import CONTAINER, HOST_NAME, MEMORY, PROCESS_1, VM
+from helpers.experiments.isolation.measure import (
+    compare_surroundings,
+    look_from_host,
+    mount_with_privileges,
+)
+from helpers.experiments.isolation.result import (
+    CONTAINER,
+    HOST_NAME,
+    MEMORY,
+    PROCESS_1,
+    VM,
+    Surroundings,
+)
 from helpers.experiments.ladder import result as rungs
 from helpers.experiments.ladder.measure import measure_ladder
 from helpers.experiments.startup.result import MINIMAL_VM
@@ -175,6 +186,11 @@ def test_right_answer_passes() -> None:
     assert verdict.passed is True, verdict.text()
 
 
+@pytest.fixture(scope="module")
+def surroundings() -> Surroundings:
+    return compare_surroundings()
+
+
 @pytest.mark.parametrize(
     ("who", "thing", "word", "hint"),
     [
@@ -184,7 +200,16 @@ def test_right_answer_passes() -> None:
         (VM, "the running kernel", HOSTS, "the virtual machine sees 6."),
     ],
 )
-def test_wrong_answer_shows_measured_value(who: str, thing: str, word: str, hint: str) -> None:
+def test_wrong_answer_shows_measured_value(
+    who: str,
+    thing: str,
+    word: str,
+    hint: str,
+    surroundings: Surroundings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All are compared with one measurement; `test_right_answer_passes` makes one of its own."""
+    monkeypatch.setattr(shared_or_own, "compare_surroundings", lambda _: surroundings)
     answer = {group: dict(asked) for group, asked in RIGHT.items()}
     answer[who][thing] = word
     verdict = grade(TASK_ID, answer)
