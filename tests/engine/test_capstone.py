@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,11 +63,18 @@ def failed(results: list[CapstoneCheck]) -> set[str]:
 def check_cases(
     engine: Engine, folder: Path, cases: Sequence[tuple[str, ...]], *, at_a_time: int
 ) -> None:
-    """Check a project for each case; raise AssertionError unless exactly its faults are named."""
+    """Check a project for each case; raise AssertionError unless exactly its faults are named.
+
+    Nothing is left on the engine, nor in the folder for temporary files.
+    """
     before = list_own(engine)
     folders = [repair(folder / str(number), left) for number, left in enumerate(cases)]
-    with ThreadPoolExecutor(at_a_time) as pool:
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(at_a_time) as pool:
+        patch.setattr(tempfile, "tempdir", str(scratch))
         results = list(pool.map(lambda project: check_capstone(project, engine=engine), folders))
+    assert list(scratch.iterdir()) == []
     for left, result in zip(cases, results, strict=True):
         assert failed(result) == set(left), (left, result)
         assert all(check.passed is False for check in result if check.name in left), result

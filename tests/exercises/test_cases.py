@@ -76,9 +76,12 @@ def test_there_are_enough_cases(task_id: str) -> None:
 
 @pytest.mark.engine
 @pytest.mark.usefixtures("leaves_nothing")
-@pytest.mark.parametrize("task_id", [*WITH_ANSWERS, CAPSTONE])
+@pytest.mark.parametrize("task_id", WITH_ANSWERS)
 def test_start_and_solution(private_engine: Engine, task_id: str) -> None:
-    """Once more here than in `exercise_verdicts.ipynb`; `user_engine_chapters` grades them twice."""
+    """Once more here than in `exercise_verdicts.ipynb`; `user_engine_chapters` grades them twice.
+
+    `tests/engine/test_capstone.py` has the capstone's.
+    """
     cases = find_cases(task_id, "start", "solution")
     expect_no_problems(list_problems(cases, private_engine))
 
