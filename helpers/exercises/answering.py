@@ -96,35 +96,11 @@ def read_json(container: Container, port: int = PORT) -> dict[str, Any]:
 
     `port` is the port in the container. Raises Mistake with what was observed if it does not.
     """
-    response = None
-    end = time.monotonic() + ANSWER_SECONDS
-    next_look = time.monotonic() + LOOK_SECONDS
-    while response is None and time.monotonic() < end and container.is_running:
-        host_port = container.host_port(port)
-        if host_port is None:
-            break
-        response = get(host_port)
-        if response is None:
-            if time.monotonic() > next_look:
-                if _is_unreachable(container, port):
-                    break
-                next_look = time.monotonic() + LOOK_SECONDS
-            time.sleep(0.1)
+    response = _wait_for_answer(container, port)
     if response is None:
         raise explain_silence(container, port)
     if response.status_code >= 400:
-        # The engine's log is a moment behind; flask prints the request's line last.
-        wait_until(lambda: any("HTTP/1" in line for line in container.log(12)), 1)
-        log = [line for line in container.log(12) if "HTTP/1" not in line]
-        seen = (
-            f"The app answers with {response.status_code} {response.reason}. Its log ends with: "
-            f"{(log or ['nothing'])[-1]}"
-        )
-        raise find_logged_mistake(log, seen) or Mistake(
-            "error-status",
-            seen,
-            "The server runs, and the code behind this page fails. Read the log's last line.",
-        )
+        raise _explain_status(container, response)
     try:
         body = response.json()
     except ValueError:
@@ -136,6 +112,41 @@ def read_json(container: Container, port: int = PORT) -> dict[str, Any]:
             "Which program does the container start? `docker ps` shows it under COMMAND.",
         )
     return body
+
+
+def _wait_for_answer(container: Container, port: int) -> requests.Response | None:
+    """Return the first answer of a container's app, or None if nothing will answer."""
+    end = time.monotonic() + ANSWER_SECONDS
+    next_look = time.monotonic() + LOOK_SECONDS
+    while time.monotonic() < end and container.is_running:
+        host_port = container.host_port(port)
+        if host_port is None:
+            return None
+        response = get(host_port)
+        if response is not None:  # an error status counts as False
+            return response
+        if time.monotonic() > next_look:
+            if _is_unreachable(container, port):
+                return None
+            next_look = time.monotonic() + LOOK_SECONDS
+        time.sleep(0.1)
+    return None
+
+
+def _explain_status(container: Container, response: requests.Response) -> Mistake:
+    """Return why the app answers with an error, from its log."""
+    # The engine's log is a moment behind; flask prints the request's line last.
+    wait_until(lambda: any("HTTP/1" in line for line in container.log(12)), 1)
+    log = [line for line in container.log(12) if "HTTP/1" not in line]
+    seen = (
+        f"The app answers with {response.status_code} {response.reason}. Its log ends with: "
+        f"{(log or ['nothing'])[-1]}"
+    )
+    return find_logged_mistake(log, seen) or Mistake(
+        "error-status",
+        seen,
+        "The server runs, and the code behind this page fails. Read the log's last line.",
+    )
 
 
 def stays_up(container: Container, port: int = PORT) -> None:
