@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,14 +38,22 @@ def engine(each_engine: Engine) -> Engine:
     return each_engine
 
 
-@pytest.fixture
-def tag(engine: Engine, request: pytest.FixtureRequest):
-    name = "build-test-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
-    yield name
-    engine.run("image", "rm", "--force", name)
+@pytest.fixture(scope="module")
+def tags(each_engine: Engine) -> Iterator[list[str]]:
+    """Yield a list for the tags of images, which are removed after the last test on this engine."""
+    names: list[str] = []
+    yield names
+    each_engine.run("image", "rm", "--force", *names)
     # A tag that is built again leaves the former image without a name.
     filters = [part for k, v in labels().items() for part in ("--filter", f"label={k}={v}")]
-    engine.run("image", "prune", "--force", *filters)
+    each_engine.run("image", "prune", "--force", *filters)
+
+
+@pytest.fixture
+def tag(tags: list[str], request: pytest.FixtureRequest) -> str:
+    name = "build-test-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    tags.append(name)
+    return name
 
 
 def plain_log(engine: Engine, folder: Path, tag: str, *flags: str) -> str:
