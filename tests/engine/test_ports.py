@@ -1,4 +1,4 @@
-"""EXPOSE and `-p`; another Dockerfile gives another table.
+"""EXPOSE and `-p`: another Dockerfile gives another table; the app's own is a fact of chapter 05.
 
 On the private engine: the image store has no part in it, and chapter 05 runs on both.
 """
@@ -27,22 +27,6 @@ def answers(result: Publishing) -> dict[tuple[bool, bool], tuple[bool, bool, boo
         )
         for attempt in result.attempts
     }
-
-
-def test_only_publishing_opens_the_host(engine: Engine) -> None:
-    result = compare_publishing(APPS / "flask-app", engine=engine)
-    assert answers(result) == {
-        (False, False): (True, True, False),
-        (False, True): (True, True, True),
-        (True, False): (True, True, False),
-        (True, True): (True, True, True),
-    }
-    assert [attempt.shown for attempt in result.attempts] == [
-        "",
-        f"127.0.0.1:{result.host_port}->5000/tcp",
-        "5000/tcp",
-        f"127.0.0.1:{result.host_port}->5000/tcp",
-    ]
 
 
 @pytest.mark.parametrize(
