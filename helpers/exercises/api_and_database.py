@@ -15,7 +15,7 @@ from helpers.engine.engine import Engine
 from helpers.errors import CourseError, Mistake
 from helpers.exercises.answering import read_json, stays_up
 from helpers.exercises.checks import HandsOn, Progress, check
-from helpers.exercises.compose_project import Project, open_project
+from helpers.exercises.compose_project import Project, need_build, not_published, open_project
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
 from helpers.exercises.lazy import lazy
@@ -120,11 +120,7 @@ def begin(text: str, engine: Engine, on_progress: Progress) -> Iterator[Trial]:
         app = sandbox.folder / "app.py"
         code = app.read_text(encoding="utf-8")
         app.write_text(code.replace('{"visits": n}', f'{{"visits": n, "try": "{trial.token}"}}'))
-        try:
-            yield trial
-        finally:
-            if "project" in vars(trial):
-                trial.project.close()
+        yield trial
 
 
 @check()
@@ -145,13 +141,7 @@ def has_services(trial: Trial) -> str:
                 f"One is missing: {name}, {what}. The name of a service is the key directly below "
                 "services:.",
             )
-    if not services[WEB].get("build"):
-        raise Mistake(
-            "not-built",
-            f"web uses the image {services[WEB].get('image')!r}, and builds none.",
-            "The app's image is not in a registry: it is built from the folder that has its "
-            "Dockerfile.",
-        )
+    need_build(WEB, services[WEB])
     if services[DB].get("build") or "postgres" not in str(services[DB].get("image")):
         raise Mistake(
             "not-postgres",
@@ -185,12 +175,7 @@ def counts(trial: Trial) -> str:
     ports = trial.project.services[WEB].get("ports", [])
     shown = ", ".join(f"{each.get('published', 'any')}:{each['target']}" for each in ports)
     if PORT not in [each["target"] for each in ports]:
-        raise Mistake(
-            "not-published",
-            f"Published ports of web (host:container): {shown or 'none'}.",
-            "The app listens on container port 5000. Nothing on the host leads there.",
-            'ports: has a list of "HOST:CONTAINER". expose: only documents a port.',
-        )
+        raise not_published(shown)
     first = trial.visit()
     for _ in range(random.randint(2, 6)):
         trial.visits = trial.visit()

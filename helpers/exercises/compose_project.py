@@ -228,8 +228,31 @@ UP_MISTAKES = (
 def open_project(text: str, sandbox: Sandbox, app: str) -> Project:
     """Return the project of a Compose file in the app's folder, with its Dockerfile. Starts nothing.
 
-    Raises Mistake if Compose can't read the file, or if it is refused.
+    It is removed with the sandbox. Raises Mistake if Compose can't read the file, or if it is refused.
     """
     dockerfile = (APPS / app / "Dockerfile").read_text(encoding="utf-8")
     (sandbox.folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
-    return Project(sandbox, *resolve(text, sandbox.folder, sandbox.engine))
+    project = Project(sandbox, *resolve(text, sandbox.folder, sandbox.engine))
+    sandbox.on_close.append(project.close)
+    return project
+
+
+def need_build(service: str, settings: dict[str, Any]) -> None:
+    """Raise Mistake if a service, whose settings these are, is not built."""
+    if not settings.get("build"):
+        raise Mistake(
+            "not-built",
+            f"{service} uses the image {settings.get('image')!r}, and builds none.",
+            "The app's image is not in a registry: it is built from the folder that has its "
+            "Dockerfile.",
+        )
+
+
+def not_published(shown: str) -> Mistake:
+    """Return the mistake that nothing leads to the app's port; `shown` has the published ones."""
+    return Mistake(
+        "not-published",
+        f"Published ports of web (host:container): {shown or 'none'}.",
+        "The app listens on container port 5000. Nothing on the host leads there.",
+        'ports: has a list of "HOST:CONTAINER". expose: only documents a port.',
+    )

@@ -164,11 +164,9 @@ class Trial:
         return bool(container.inspect()["State"]["StartedAt"] != self.started_at)
 
     def stop(self) -> None:
-        """End the command if it is in the foreground, and remove the project."""
+        """End the command if it is in the foreground."""
         if self.child and not self.returned:
             stop_group(self.child, ((signal.SIGKILL, 5.0),))
-        if "project" in vars(self):
-            self.project.close()
 
     def look(self) -> State:
         """Return the state of the project now."""

@@ -13,7 +13,7 @@ from helpers.engine.engine import Engine
 from helpers.errors import Mistake
 from helpers.exercises.answering import expect_message, read_json
 from helpers.exercises.checks import HandsOn, Progress, check
-from helpers.exercises.compose_project import Project, open_project
+from helpers.exercises.compose_project import Project, need_build, not_published, open_project
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
 from helpers.exercises.lazy import lazy
@@ -69,11 +69,7 @@ def begin(text: str, engine: Engine, on_progress: Progress) -> Iterator[Trial]:
     with open_sandbox(engine, "flask-app", on_progress) as sandbox:
         trial = Trial(text, sandbox, "Hello from a container!")
         trial.edit_app(uuid.uuid4().hex)
-        try:
-            yield trial
-        finally:
-            if "project" in vars(trial):
-                trial.project.close()
+        yield trial
 
 
 @check()
@@ -113,14 +109,8 @@ def builds_web(trial: Trial) -> str:
             "The slide calls its service web. The name of a service is the key directly below "
             "services:.",
         )
-    build = services[WEB].get("build")
-    if not build:
-        raise Mistake(
-            "not-built",
-            f"web uses the image {services[WEB].get('image')!r}, and builds none.",
-            "The app's image is not in a registry: it is built from the folder that has its "
-            "Dockerfile.",
-        )
+    need_build(WEB, services[WEB])
+    build = services[WEB]["build"]
     if Path(build["context"]).resolve() != trial.sandbox.folder.resolve():
         raise Mistake(
             "other-folder",
@@ -136,21 +126,16 @@ def answers(trial: Trial) -> str:
     container = trial.web
     ports = trial.project.services[WEB].get("ports", [])
     pairs = [(str(each.get("published", "")), each["target"]) for each in ports]
-    shown = ", ".join(f"{host or 'any'}:{target}" for host, target in pairs) or "none"
+    shown = ", ".join(f"{host or 'any'}:{target}" for host, target in pairs)
     if (str(PORT), PORT) not in pairs:
         if container.is_running and PORT in [target for _, target in pairs]:
             raise Mistake(
                 "other-host-port",
-                f"Published ports (host:container): {shown}.",
+                f"Published ports of web (host:container): {shown}.",
                 "Container port 5000 is published, on another port of the host than 5000.",
                 "The number before the colon is the host's.",
             )
-        raise Mistake(
-            "not-published",
-            f"Published ports (host:container): {shown}.",
-            "The app listens on container port 5000. Nothing on the host leads there.",
-            'ports: has a list of "HOST:CONTAINER". expose: only documents a port.',
-        )
+        raise not_published(shown)
     return expect_message(
         container, trial.token, "The container must start the app.py of the folder."
     )

@@ -84,6 +84,7 @@ class Sandbox:
         self.step_start = time.monotonic()
         self._parent: str | None = None
         self._launches: list[Launch] = []
+        self.on_close: list[Callable[[], object]] = []  # called first; what it removes has no label
 
     # -- names ----------------------------------------------------------------------------
     def name(self, typed: str) -> str:
@@ -277,6 +278,9 @@ class Sandbox:
         """Stop what is running, and remove everything that has the label of this try."""
         for launch in self._launches:
             launch.stop()
+        with suppress(APIError, RequestException):  # the engine is gone, or too busy to answer
+            for remove in self.on_close:
+                remove()
         self.remove_containers()
         api, filters = self.engine.client.api, self._filters
         try_each(
