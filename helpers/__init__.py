@@ -69,7 +69,6 @@ if TYPE_CHECKING:
     from helpers.experiments.compose_rebuilding.measure import compare_rebuilds as compare_rebuilds
 
     # 08 Shipping
-    from helpers.notebook.functions import check_capstone as check_capstone
     from helpers.experiments.swarm.measure import start_swarm as start_swarm
     from helpers.experiments.swarm.measure import run_in_swarm as run_in_swarm
     from helpers.experiments.swarm.measure import roll_out as roll_out

@@ -12,13 +12,12 @@ import re
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import requests
 from docker.errors import APIError
@@ -28,9 +27,8 @@ from helpers.build.run import build_image
 from helpers.compose.adapt import adapt_project
 from helpers.compose.containers import list_containers, list_volumes
 from helpers.engine.engine import Engine
-from helpers.engine.find import connect
 from helpers.errors import BuildFailed, CourseError, Mistake
-from helpers.exercises.checks import CheckFunction, HandsOn
+from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.compose_policy import check_model
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
@@ -39,8 +37,6 @@ from helpers.exercises.sandbox import APPS, copy_folder
 from helpers.experiments.layers.measure import inspect_layers
 from helpers.process import wait_until
 
-Progress = Callable[[str], None] | None
-
 WEB, DB = "web", "db"
 GO = "/tmp/course-go"  # the database starts when its container has this file
 WAIT_SECONDS = 3  # for a web container that Compose starts right after the database
@@ -48,19 +44,15 @@ START_SECONDS = 60
 STOP_SECONDS = 5
 COMMAND_SECONDS = 180
 ASK_SECONDS = 0.5  # between two questions that start a program in a container
-
-
-class CapstoneCheck(NamedTuple):
-    """One check: its name, whether it passed (None: not tried), what was seen, and a hint."""
-
-    name: str
-    passed: bool | None
-    seen: str
-    hint: str
-
-
-class Fault(str):
-    """What a check returns if it saw something that should not be so."""
+TASK = Task(
+    "08-capstone",
+    "08",
+    "Repair a project",
+    "folder",
+    "A guest book with a database has nine faults: in its Dockerfile, in compose.yaml and in "
+    "app.py. Repair your copy of apps/capstone, which open_app makes in scratch/capstone.",
+    str(APPS / "capstone"),
+)
 
 
 @dataclass
@@ -68,11 +60,42 @@ class Trial:
     """A copy of the project under another name, and what is known about it so far."""
 
     engine: Engine
-    name: str
     folder: Path
-    config: dict[str, Any]
+    name: str
     images: list[str] = field(default_factory=list)
     volumes: set[str] = field(default_factory=set)
+
+    @lazy
+    def config(self) -> dict[str, Any]:
+        """Return the project as Compose resolves it, adapted to the trial.
+
+        Raises Mistake if Compose can't read it, or if it is refused.
+        """
+        command = ("compose", "--project-directory", str(self.folder), "config", "--format", "json")
+        completed = self.engine.run(*command)
+        if completed.returncode:
+            message = process.error_line(completed).replace(f"{self.folder}/", "")
+            raise Mistake(
+                "not-readable",
+                f"Compose can't read the project: {message}",
+                "Check it with: docker compose config",
+            )
+        config: dict[str, Any] = json.loads(completed.stdout)
+        if not {WEB, DB} <= set(config["services"]) or "build" not in config["services"][WEB]:
+            raise Mistake(
+                "services-missing",
+                "The project needs the services web, which is built, and db.",
+                "Keep their names in compose.yaml.",
+            )
+        check_model(config, self.folder)
+        adapt(config, self.engine)
+        return config
+
+    @property
+    def web(self) -> dict[str, Any]:
+        """Return the settings of the service web."""
+        settings: dict[str, Any] = self.config["services"][WEB]
+        return settings
 
     def compose(self, *args: str) -> None:
         """Run a Compose command on the copy. Raises CourseError with its message if it fails."""
@@ -92,7 +115,7 @@ class Trial:
         """Return a service's container. Raises CourseError if it has none."""
         containers = list_containers(self.engine, self.name, service)
         if not containers:
-            raise CourseError(f"the service {service} has no container")
+            raise CourseError(f"The service {service} has no container.")
         return Container(self.engine, containers[0]["Id"])
 
     def status(self, service: str) -> str:
@@ -123,7 +146,7 @@ class Trial:
             return bool(ports)
 
         if not wait_until(look, 20, ASK_SECONDS):
-            raise CourseError("no program in the web container listens on a port")
+            raise CourseError("No program in the web container listens on a port.")
         return ports
 
     def query(self, sql: str) -> str:
@@ -144,86 +167,44 @@ class Trial:
             return bool(answer)
 
         if not wait_until(ask, START_SECONDS, ASK_SECONDS):
-            raise CourseError(f"the database did not answer within {START_SECONDS} s")
+            raise CourseError(f"The database did not answer within {START_SECONDS} s.")
         return answer[0]
 
     def note_volumes(self) -> None:
         """Remember the volumes of the database's container: `down` keeps anonymous ones."""
         self.volumes |= list_volumes(list_containers(self.engine, self.name, DB))
 
-
-def check_capstone(
-    folder: str | Path = ".", on_progress: Progress = None, engine: Engine | None = None
-) -> list[CapstoneCheck]:
-    """Build and start a copy of the project in `folder`; return what each check saw.
-
-    Raises CourseError if the folder has no project that Compose can read, or the engine fails.
-
-    Example:
-        check_capstone("scratch/capstone")
-    """
-    engine = engine or connect()
-    results: list[CapstoneCheck] = []
-    with copy_project(Path(folder), engine) as trial:
-        for name, check, hint in CHECKS:
-            if on_progress:
-                on_progress(name)
-            try:
-                seen = check(trial)
-            except (CourseError, APIError) as error:
-                seen = error.message if isinstance(error, CourseError) else str(error)
-                results.append(CapstoneCheck(name, None, f"not tried: {seen}", ""))
-                continue
-            is_fault = isinstance(seen, Fault)
-            results.append(CapstoneCheck(name, not is_fault, str(seen), hint if is_fault else ""))
-    return results
+    def remove(self) -> None:
+        """Remove everything that the trial created."""
+        self.note_volumes()
+        with suppress(CourseError):
+            self.compose("down", "--volumes", "--timeout", "1")
+        for volume in self.volumes:
+            self.engine.run("volume", "rm", "--force", volume)
+        if self.images:
+            self.engine.run("image", "rm", "--force", *self.images)
 
 
 @contextmanager
-def copy_project(folder: Path, engine: Engine) -> Iterator[Trial]:
-    """Yield a trial of a copy of the project, and remove everything that it created.
+def begin(folder: str, engine: Engine, on_progress: Progress) -> Iterator[Trial]:
+    """Yield the trial of the project in a folder, and remove everything that it created.
 
     The copy has its own name, and free ports of 127.0.0.1.
     """
-    if not folder.is_dir():
+    if not Path(folder).is_dir():
         raise CourseError(f"There is no folder {folder}.", 'Open it with open_app("capstone").')
     with tempfile.TemporaryDirectory(prefix="course-capstone-") as temporary:
-        copy = copy_folder(folder, Path(temporary, "project"), "__pycache__", ".git")
-        command = ("compose", "--project-directory", str(copy), "config", "--format", "json")
-        completed = engine.run(*command)
-        if completed.returncode:
-            message = process.error_line(completed).replace(f"{copy}/", "")
-            raise Mistake(
-                "not-readable",
-                f"Compose can't read the project: {message}",
-                "Check it with: docker compose config",
-            )
-        config: dict[str, Any] = json.loads(completed.stdout)
-        if not {WEB, DB} <= set(config["services"]) or "build" not in config["services"][WEB]:
-            raise Mistake(
-                "services-missing",
-                "The project needs the services web, which is built, and db.",
-                "Keep their names in compose.yaml.",
-            )
-        check_model(config, copy)
-        name = f"course-capstone-{uuid.uuid4().hex[:8]}"
-        trial = Trial(engine, name, copy, config)
-        adapt(trial)
+        copy = copy_folder(Path(folder), Path(temporary, "project"), "__pycache__", ".git")
+        trial = Trial(engine, copy, f"course-capstone-{uuid.uuid4().hex[:8]}")
         try:
             yield trial
         finally:
-            trial.note_volumes()
-            with suppress(CourseError):
-                trial.compose("down", "--volumes", "--timeout", "1")
-            for volume in trial.volumes:
-                engine.run("volume", "rm", "--force", volume)
-            if trial.images:
-                engine.run("image", "rm", "--force", *trial.images)
+            if "config" in vars(trial):
+                trial.remove()
 
 
-def adapt(trial: Trial) -> None:
+def adapt(config: dict[str, Any], engine: Engine) -> None:
     """Label all objects, use free local ports and the stand-ins, and delay the database."""
-    config = trial.config
     config.pop("name", None)
     for service in config["services"].values():
         service.pop("container_name", None)
@@ -233,7 +214,7 @@ def adapt(trial: Trial) -> None:
         for settings in config.get(kind, {}).values():
             if settings and not settings.get("external"):
                 settings.pop("name", None)  # Compose derives it from the project's
-    adapt_project(config, trial.engine)
+    adapt_project(config, engine)
     start = f"until [ -e {GO} ]; do sleep 0.2; done; exec docker-entrypoint.sh postgres"
     config["services"][DB].update(entrypoint=["sh", "-c", start], command=None)
 
@@ -241,57 +222,186 @@ def adapt(trial: Trial) -> None:
 # -- the checks, in the order in which they run
 
 
-def build(trial: Trial) -> str:
-    """Build the image twice, the second time after a change of app.py."""
-    settings = trial.config["services"][WEB].pop("build")
+@check()
+def is_readable(trial: Trial) -> str:
+    """Compose can read the project."""
+    return f"services: {', '.join(trial.config['services'])}"
+
+
+@check(needs="is_readable")
+def builds(trial: Trial) -> str:
+    """The image builds."""
+    settings = trial.web.pop("build")
     context = Path(settings.get("context", trial.folder))
     tag = f"{trial.name}:1"
     dockerfile = context / settings.get("dockerfile", "Dockerfile")
     try:
         build_image(context, tag=tag, dockerfile=dockerfile, engine=trial.engine)
     except BuildFailed as failure:
-        return Fault(str(failure).splitlines()[0])
+        hint = "Read the build's message: it names the line."
+        raise Mistake("not-built", str(failure).splitlines()[0], hint) from None
     trial.images.append(tag)
-    trial.config["services"][WEB]["image"] = tag
+    trial.web["image"] = tag
     return "built"
 
 
-def rebuild(trial: Trial) -> str:
-    """Change app.py, build again, and look which steps run again."""
-    need_image(trial)
+@check(needs="builds")
+def keeps_packages(trial: Trial) -> str:
+    """An edit of app.py doesn't install the packages again."""
     app = trial.folder / "app.py"
     app.write_text(f"{app.read_text(encoding='utf-8')}\n# {trial.name}\n", encoding="utf-8")
     tag = f"{trial.name}:2"
     report = build_image(trial.folder, tag=tag, engine=trial.engine)
     trial.images.append(tag)
-    again = [
-        step
-        for step in report.steps
-        if not step.cached and re.search(r"\binstall\b", step.instruction)
-    ]
-    if again:
-        return Fault(f"after a change of app.py, this step ran again: {again[0].instruction[:60]}")
+    again = [step.instruction for step in report.steps if not step.cached]
+    if install := next((text for text in again if re.search(r"\binstall\b", text)), ""):
+        raise Mistake(
+            "installs-after-app-edit",
+            f"After a change of app.py, this step ran again: {install[:60]}",
+            "A step runs again if a file that a step above it copied has changed.",
+        )
     return "after a change of app.py, the packages came from the cache"
 
 
-def find_password(trial: Trial) -> str:
-    """Look for an .env file in the layers."""
-    need_image(trial)
-    image = trial.config["services"][WEB]["image"]
-    paths = [
-        change.path
-        for layer in inspect_layers(image, trial.engine).layers
-        for change in layer.files
-        if change.path.rpartition("/")[2] == ".env"
-    ]
-    if paths:
-        return Fault(f"a layer of the image has the file {paths[0]}")
+@check(needs="builds")
+def keeps_password_out(trial: Trial) -> str:
+    """No layer has the password."""
+    for layer in inspect_layers(trial.web["image"], trial.engine).layers:
+        for change in layer.files:
+            if change.path.rpartition("/")[2] == ".env":
+                raise Mistake(
+                    "password-in-layer",
+                    f"A layer of the image has the file {change.path}",
+                    "Which files does the build context have, and which of them does the app need?",
+                )
     return "no layer has an .env file"
 
 
-def start(trial: Trial) -> str:
-    """Start the project with a slow database, and look whether web runs afterwards."""
-    need_image(trial)
+@check(needs="builds")
+def waits_for_database(trial: Trial) -> str:
+    """The service web waits for a slow database."""
+    try:
+        is_early = start(trial)
+        if is_serving(trial):
+            return "web runs when the database is ready"
+        if is_early and trial.status(WEB) == "exited":  # the other checks need it
+            trial.engine.run("start", trial.container(WEB).id)
+            wait_until(lambda: is_serving(trial), 20, ASK_SECONDS)
+        else:
+            trial.listening()
+            request_from_inside(trial, "/")
+            raise CourseError("The web container did not answer in time.")
+    except CourseError as error:  # nothing else says why a project does not start
+        hint = "Read: docker compose logs web"
+        raise Mistake("web-does-not-run", error.message, hint) from None
+    raise Mistake(
+        "web-too-early",
+        "The web container started before the database was ready, and ended.",
+        "“Started” and “ready” are two states of a service.",
+    )
+
+
+@check(needs="builds")
+def is_not_root(trial: Trial) -> str:
+    """The app doesn't run as root."""
+    options = [f"--user={user}"] if (user := trial.web.get("user")) else []
+    command = ("run", "--rm", "--network=none", "--entrypoint=id", *options, trial.web["image"])
+    user_id = trial.engine.run(*command, "-u").stdout.strip()
+    if user_id == "0":
+        hint = "Who runs the container's processes?"
+        raise Mistake("runs-as-root", "The app's processes run as root.", hint)
+    return f"the app's processes run as user {user_id}"
+
+
+@check(needs="builds")
+def is_reachable(trial: Trial) -> str:
+    """The app can be reached from outside its container."""
+    for port, only_loopback in trial.listening().items():
+        if only_loopback:
+            seen = f"In its container, the app listens on 127.0.0.1:{port}"
+            raise Mistake("on-loopback", seen, "Each container has its own 127.0.0.1.")
+    return "the app listens on all addresses of its container"
+
+
+@check(needs="builds")
+def publishes_its_port(trial: Trial) -> str:
+    """The published port is the app's."""
+    listening = trial.listening()
+    published = [port["target"] for port in trial.web.get("ports", [])]
+    name = "other-port"
+    hint = "A published port has two numbers. Which one belongs to the container?"
+    if not set(published) & set(listening):
+        seen = (
+            f"Published: port {', '.join(map(str, published)) or 'none'} of the container; "
+            f"the app listens on port {', '.join(map(str, listening))}"
+        )
+        raise Mistake(name, seen, hint)
+    port = next(iter(set(published) & set(listening)))
+    if not listening[port]:
+        host_port = trial.container(WEB).host_port(port)
+        try:
+            status = requests.get(f"http://127.0.0.1:{host_port}/", timeout=5).status_code
+        except requests.RequestException as error:
+            seen = f"A request to the published port: {type(error).__name__}"
+            raise Mistake(name, seen, hint) from None
+        if status != 200:
+            raise Mistake(name, f"A request to the published port: status {status}", hint)
+    return f"port {port} is published, and the app listens on it"
+
+
+@check(needs="builds")
+def logs_requests(trial: Trial) -> str:
+    """The output of docker logs has the app's requests."""
+    token = uuid.uuid4().hex[:8]
+    request_from_inside(trial, f"/?from={token}")
+    web = trial.container(WEB).id
+
+    def is_logged() -> bool:
+        with suppress(APIError):  # logging is off
+            return token.encode() in trial.engine.client.api.logs(web)
+        return False
+
+    if not wait_until(is_logged, 2):
+        seen = "docker logs doesn't show a request that the app answered."
+        raise Mistake("not-logged", seen, "Docker collects what process 1 prints.")
+    return "docker logs shows the requests"
+
+
+@check(needs="builds")
+def stops(trial: Trial) -> str:
+    """The app stops by itself."""
+    trial.listening()
+    web = trial.container(WEB)
+    trial.engine.run("stop", f"--time={STOP_SECONDS}", web.id)
+    code = web.inspect()["State"]["ExitCode"]
+    if code == 137:
+        seen = f"docker stop had to kill the web container after {STOP_SECONDS} s"
+        hint = "Which program is process 1, and does it pass SIGTERM on?"
+        raise Mistake("killed", seen, hint)
+    return f"docker stop: exit code {code}"
+
+
+@check(needs="builds")
+def keeps_data(trial: Trial) -> str:
+    """The data outlives the containers."""
+    trial.query("CREATE TABLE course_check AS SELECT 1")
+    trial.note_volumes()
+    trial.compose("down", "--timeout", "5")
+    trial.compose("up", "--detach", "--no-build", "--no-deps", DB)
+    if trial.query("SELECT count(*) FROM course_check") != "1":
+        raise Mistake(
+            "data-lost",
+            "After docker compose down and up, the database was empty.",
+            "Where does this database keep its files, and what is mounted exactly there?",
+        )
+    return "the data was there after docker compose down and up"
+
+
+# -- helpers ------------------------------------------------------------------------------
+
+
+def start(trial: Trial) -> bool:
+    """Start the project with a slow database; return whether web was started before it was ready."""
     with ThreadPoolExecutor(1) as pool:
         up = pool.submit(trial.compose, "up", "--detach", "--no-build")
         wait_until(lambda: up.done() or trial.status(DB) == "running", START_SECONDS)
@@ -305,96 +415,7 @@ def start(trial: Trial) -> str:
     wait_until(
         lambda: trial.status(WEB) == "exited" or is_serving(trial), START_SECONDS, ASK_SECONDS
     )
-    if is_serving(trial):
-        return "web runs when the database is ready"
-    if is_early and trial.status(WEB) == "exited":
-        trial.engine.run("start", trial.container(WEB).id)
-        wait_until(lambda: is_serving(trial), 20, ASK_SECONDS)
-        return Fault("the web container started before the database was ready, and ended")
-    trial.listening()
-    request_from_inside(trial, "/")
-    raise CourseError("the web container did not answer in time")
-
-
-def find_user(trial: Trial) -> str:
-    """Ask for the user of the app's processes."""
-    need_image(trial)
-    image = trial.config["services"][WEB]["image"]
-    options = [f"--user={user}"] if (user := trial.config["services"][WEB].get("user")) else []
-    command = ("run", "--rm", "--network=none", "--entrypoint=id", *options, image, "-u")
-    user_id = trial.engine.run(*command).stdout.strip()
-    if user_id == "0":
-        return Fault("the app's processes run as root")
-    return f"the app's processes run as user {user_id}"
-
-
-def find_address(trial: Trial) -> str:
-    """Look at which addresses the app listens on."""
-    for port, only_loopback in trial.listening().items():
-        if only_loopback:
-            return Fault(f"in its container, the app listens on 127.0.0.1:{port}")
-    return "the app listens on all addresses of its container"
-
-
-def find_port(trial: Trial) -> str:
-    """Compare the published ports with those that the app listens on."""
-    listening = trial.listening()
-    published = [port["target"] for port in trial.config["services"][WEB].get("ports", [])]
-    if not set(published) & set(listening):
-        return Fault(
-            f"published: port {', '.join(map(str, published)) or 'none'} of the container; "
-            f"the app listens on port {', '.join(map(str, listening))}"
-        )
-    port = next(iter(set(published) & set(listening)))
-    if not listening[port]:
-        host_port = trial.container(WEB).host_port(port)
-        try:
-            status = requests.get(f"http://127.0.0.1:{host_port}/", timeout=5).status_code
-        except requests.RequestException as error:
-            return Fault(f"a request to the published port: {type(error).__name__}")
-        if status != 200:
-            return Fault(f"a request to the published port: status {status}")
-    return f"port {port} is published, and the app listens on it"
-
-
-def find_log(trial: Trial) -> str:
-    """Send a request from inside, and look for it in `docker logs`."""
-    token = uuid.uuid4().hex[:8]
-    request_from_inside(trial, f"/?from={token}")
-
-    web = trial.container(WEB).id
-
-    def is_logged() -> bool:
-        with suppress(APIError):  # logging is off
-            return token.encode() in trial.engine.client.api.logs(web)
-        return False
-
-    if not wait_until(is_logged, 2):
-        return Fault("docker logs doesn't show a request that the app answered")
-    return "docker logs shows the requests"
-
-
-def stop(trial: Trial) -> str:
-    """Stop the web container, and look at its exit code."""
-    trial.listening()
-    web = trial.container(WEB)
-    trial.engine.run("stop", f"--time={STOP_SECONDS}", web.id)
-    code = web.inspect()["State"]["ExitCode"]
-    if code == 137:
-        return Fault(f"docker stop had to kill the web container after {STOP_SECONDS} s")
-    return f"docker stop: exit code {code}"
-
-
-def keep_data(trial: Trial) -> str:
-    """Write into the database, remove the containers, start again, and read."""
-    need_image(trial)
-    trial.query("CREATE TABLE course_check AS SELECT 1")
-    trial.note_volumes()
-    trial.compose("down", "--timeout", "5")
-    trial.compose("up", "--detach", "--no-build", "--no-deps", DB)
-    if trial.query("SELECT count(*) FROM course_check") != "1":
-        return Fault("after docker compose down and up, the database was empty")
-    return "the data was there after docker compose down and up"
+    return is_early
 
 
 def explain_end(service: str, container: Container) -> CourseError:
@@ -402,13 +423,7 @@ def explain_end(service: str, container: Container) -> CourseError:
     log = container.log(40)
     errors = [line for line in log if re.match(r"[\w.]*(Error|Exception)\b", line)]
     last = (errors or log or ["nothing"])[-1]
-    return CourseError(f"the service {service} doesn't run; its log says: {last}")
-
-
-def need_image(trial: Trial) -> None:
-    """Raise CourseError if the image could not be built."""
-    if not trial.images:
-        raise CourseError("the image can't be built")
+    return CourseError(f"The service {service} doesn't run; its log says: {last}")
 
 
 def is_serving(trial: Trial) -> bool:
@@ -427,103 +442,11 @@ def request_from_inside(trial: Trial, path: str) -> str:
     return trial.run_in(WEB, "python", "-c", fetch)
 
 
-CHECKS: Sequence[tuple[str, Callable[[Trial], str], str]] = (
-    ("the image builds", build, "Read the build's message: it names the line."),
-    (
-        "an edit of app.py doesn't install the packages again",
-        rebuild,
-        "A step runs again if a file that a step above it copied has changed.",
-    ),
-    (
-        "no layer has the password",
-        find_password,
-        "Which files does the build context have, and which of them does the app need?",
-    ),
-    ("web waits for a slow database", start, "“Started” and “ready” are two states of a service."),
-    ("the app doesn't run as root", find_user, "Who runs the container's processes?"),
-    (
-        "the app can be reached from outside its container",
-        find_address,
-        "Each container has its own 127.0.0.1.",
-    ),
-    (
-        "the published port is the app's",
-        find_port,
-        "A published port has two numbers. Which one belongs to the container?",
-    ),
-    ("docker logs shows requests", find_log, "Docker collects what process 1 prints."),
-    ("the app stops by itself", stop, "Which program is process 1, and does it pass SIGTERM on?"),
-    (
-        "the data outlives the containers",
-        keep_data,
-        "Where does this database keep its files, and what is mounted exactly there?",
-    ),
-)
-
-
-# -- the exercise: the same checks, as `grade` runs them
-
-
-@dataclass
-class Attempt:
-    """A folder to be graded, and the trial of it once Compose has read it."""
-
-    folder: Path
-    engine: Engine
-    stack: ExitStack
-
-    @lazy
-    def trial(self) -> Trial:
-        """Return the trial. Raises Mistake if Compose can't read the project, or it is refused."""
-        return self.stack.enter_context(copy_project(self.folder, self.engine))
-
-
-@contextmanager
-def begin(folder: str, engine: Engine, on_progress: Progress) -> Iterator[Attempt]:
-    """Yield the attempt in a folder, and remove everything that it created."""
-    if not Path(folder).is_dir():
-        raise CourseError(f"There is no folder {folder}.", 'Open it with open_app("capstone").')
-    with ExitStack() as stack:
-        yield Attempt(Path(folder), engine, stack)
-
-
-def read_project(attempt: Attempt) -> str:
-    """Return that Compose can read the project. Raises Mistake if it can't."""
-    return f"services: {', '.join(attempt.trial.config['services'])}"
-
-
-def run_check(check: Callable[[Trial], str], hint: str, attempt: Attempt) -> str:
-    """Return what a check saw. Raises Mistake with the hint if that is a fault."""
-    try:
-        seen = check(attempt.trial)
-    except CourseError as error:
-        if check is not start or not attempt.trial.images:
-            raise
-        # Nothing else says why a project does not start.
-        raise Mistake("web-does-not-run", error.message, "Read: docker compose logs web") from None
-    if isinstance(seen, Fault):
-        raise Mistake(check.__name__.replace("_", "-"), seen, hint)
-    return seen
-
-
-TASK = Task(
-    "08-capstone",
-    "08",
-    "Repair a project",
-    "folder",
-    "A guest book with a database has nine faults: in its Dockerfile, in compose.yaml and in "
-    "app.py. Repair your copy of apps/capstone, which open_app makes in scratch/capstone.",
-    str(APPS / "capstone"),
-)
-READS = CheckFunction("read_project", "Compose can read the project", "", read_project)
 EXERCISE = HandsOn(
     TASK,
     begin,
     (
-        READS,
-        *(
-            CheckFunction(check.__name__, name, READS.name, partial(run_check, check, hint))
-            for name, check, hint in CHECKS
-        ),
+        is_readable, builds, keeps_packages, keeps_password_out, waits_for_database, is_not_root,
+        is_reachable, publishes_its_port, logs_requests, stops, keeps_data,
     ),
-)
+)  # fmt: skip

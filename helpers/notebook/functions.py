@@ -13,8 +13,6 @@ from helpers.build.result import BuildReport
 from helpers.engine import base_image, cleanup, find
 from helpers.engine.labels import name_taken
 from helpers.errors import CourseError
-from helpers.exercises import capstone
-from helpers.exercises.capstone import CapstoneCheck
 from helpers.experiments.doctor.measure import examine
 from helpers.experiments.doctor.result import DoctorReport
 from helpers.experiments.layers import measure as layers
@@ -119,16 +117,6 @@ def inspect_layers(image: str) -> ImageLayers:
     if warning := name_taken(engine.host, image):
         print(f"{warning} Build it here to see the layers of your own image.")
     return result
-
-
-@course_function("the check")
-def check_capstone(folder: str | Path = ".", on_progress: Progress = None) -> list[CapstoneCheck]:
-    """Build and start a copy of the capstone's project; return (name, passed, seen, hint) of each check.
-
-    Example:
-        check_capstone("scratch/capstone")
-    """
-    return capstone.check_capstone(folder, on_progress)
 
 
 @course_function("the doctor")
