@@ -84,7 +84,8 @@ class Sandbox:
         self.step_start = time.monotonic()
         self._parent: str | None = None
         self._launches: list[Launch] = []
-        self.on_close: list[Callable[[], object]] = []  # called first; what it removes has no label
+        # Called before everything with the label of this try is removed.
+        self.on_close: list[Callable[[], object]] = []
 
     # -- names ----------------------------------------------------------------------------
     def name(self, typed: str) -> str:

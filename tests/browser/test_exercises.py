@@ -190,7 +190,7 @@ def test_folder_wrong_then_right(notebook: Page, way: str) -> None:
         expect(cell.locator(".jp-OutputArea-output").last).to_contain_text(
             re.compile(result), timeout=CHECK_SECONDS * 1000
         )
-    # The number of the cell is shown when the kernel has also removed what was graded.
+    # The cell gets its number only after the kernel has removed the project that it graded.
     expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"), timeout=60_000)
 
 

@@ -52,7 +52,7 @@ def compare_rebuilds(
         numbers = itertools.count()
         for flags in flag_sets:
             progress("up -d --build")
-            copy.run("up", "-d", "--build")  # also what the attempts before have left out
+            copy.run("up", "-d", "--build")  # with all that earlier attempts left out
             for change in CHANGES:
                 progress(f"up -d {' '.join(flags)} {service}: {change}")
                 _change(copy, change, next(numbers), service, code)
