@@ -38,7 +38,10 @@ def run(each_engine: Engine, name: str) -> Iterator[Callable[..., str]]:
         args = ["run", "-d", "--init", "--name", name + suffix, *([] if foreign else label_args)]
         completed = each_engine.run(*args, image_for(each_engine, REAL), "python", "-c", COUNT)
         assert completed.returncode == 0, completed.stderr
-        return completed.stdout.strip()
+        key = completed.stdout.strip()
+        # A container that is stopped before its program runs exits with 2, from runc.
+        assert wait_until(lambda: each_engine.run("logs", key).stdout, 10)
+        return key
 
     yield run_container
     for container in each_engine.run("ps", "-aq", "--filter", f"name={name}").stdout.split():
