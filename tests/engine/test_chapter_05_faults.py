@@ -118,23 +118,31 @@ def test_ended_and_missing_containers(docker: Callable[[str], object], name: str
     docker(f"exec {name} true")
 
 
-@pytest.mark.parametrize("kind", ["private", "user"])
 def test_engine_restarted_between_two_cells(
-    second_daemon: PrivateEngine, monkeypatch: pytest.MonkeyPatch, kind: str
+    second_daemon: PrivateEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = as_user_engine(second_daemon) if kind == "user" else second_daemon.engine("28.5")
-    base_image.ensure_base_image(engine)
-    docker = start_shell(engine, monkeypatch)
-    docker(f"run -d --init --name survivor {SLEEP}")
+    """One engine, as the course's private one and as a user's."""
+    engines = {
+        "Start it: python3": second_daemon.engine("28.5"),
+        "Start Docker again": as_user_engine(second_daemon),
+    }
+    for engine in engines.values():
+        base_image.ensure_base_image(engine)
+        docker = start_shell(engine, monkeypatch)
+        docker(f"run -d --init --name survivor-{engine.kind} {SLEEP}")
     second_daemon.halt()
-    start = "Start it: python3" if kind == "private" else "Start Docker again"
-    for line in ("ps", f"run --rm -v data:/x {SLEEP}", "build -t x ."):
-        assert advice(docker, line).startswith(start)
-    monkeypatch.setattr(functions.find, "connect", lambda: engine)
-    with pytest.raises(EngineUnavailable, match=r"stopped answering.*\n→ Run"):
-        functions.clean_up()
+    for start, engine in engines.items():
+        docker = start_shell(engine, monkeypatch)
+        for line in ("ps", f"run --rm -v data:/x {SLEEP}", "build -t x ."):
+            assert advice(docker, line).startswith(start)
+        monkeypatch.setattr(functions.find, "connect", lambda engine=engine: engine)
+        with pytest.raises(EngineUnavailable, match=r"stopped answering.*\n→ Run"):
+            functions.clean_up()
     second_daemon.launch()
-    assert advice(docker, "exec survivor true").endswith("docker start survivor")
-    docker("start survivor")
-    docker("exec survivor true")
+    for engine in engines.values():
+        docker = start_shell(engine, monkeypatch)
+        name = f"survivor-{engine.kind}"
+        assert advice(docker, f"exec {name} true").endswith(f"docker start {name}")
+        docker(f"start {name}")
+        docker(f"exec {name} true")
     functions.clean_up()
