@@ -80,6 +80,7 @@ _RUN_HINTS = (
         r"Temporary failure (in name )?resol|Could not resolve|NewConnectionErr",
         "The command got no answer from the network. Check that this machine is online.",
     ),
+    (r"literally named", "pip takes this for the name of a package. Its option -r reads a file."),
     (
         r"No matching distribution found|Could not find a version",
         "pip can't find this package or version. Check its name in the requirements.",

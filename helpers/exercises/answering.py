@@ -37,7 +37,8 @@ LOGGED_MISTAKES = (
     (
         "No module named",
         "package-not-installed",
-        "A package that the app imports is not installed in this image.",
+        "Python finds no module of this name: a package is not installed in this image, or CMD names "
+        "a file that is not in the working directory.",
         "requirements.txt names the packages; a RUN installs them while the image is built.",
     ),
     (
@@ -160,8 +161,8 @@ def stays_up(container: Container, port: int = PORT) -> None:
 def find_logged_mistake(log: list[str], seen: str) -> Mistake | None:
     """Return the mistake that a program's log shows, or None."""
     for text, name, *hints in LOGGED_MISTAKES:
-        if any(text in line for line in log):
-            return Mistake(name, seen, *hints)
+        if line := next((line for line in log if text in line), ""):
+            return Mistake(name, seen if line in seen else f"{seen} Before: {line}", *hints)
     return None
 
 

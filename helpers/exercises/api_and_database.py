@@ -15,7 +15,13 @@ from helpers.engine.engine import Engine
 from helpers.errors import CourseError, Mistake
 from helpers.exercises.answering import read_json, stays_up
 from helpers.exercises.checks import HandsOn, Progress, check
-from helpers.exercises.compose_project import Project, need_build, not_published, open_project
+from helpers.exercises.compose_project import (
+    Project,
+    need_build,
+    need_start,
+    not_published,
+    open_project,
+)
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
 from helpers.exercises.lazy import lazy
@@ -141,8 +147,17 @@ def has_services(trial: Trial) -> str:
                 f"One is missing: {name}, {what}. The name of a service is the key directly below "
                 "services:.",
             )
+        need_start(name, services[name])
     need_build(WEB, services[WEB])
-    if services[DB].get("build") or "postgres" not in str(services[DB].get("image")):
+    image = str(services[DB].get("image", "")).removeprefix("docker.io/").removeprefix("library/")
+    if re.fullmatch(r"postgres(:.*)?", image) and not re.fullmatch(r"postgres:17\b.*", image):
+        raise Mistake(
+            "other-version",
+            f"db uses {image}.",
+            "The task names the image postgres:17. Another version may keep its files in another "
+            "folder, and can't read those of this one. Without a tag, it is the newest.",
+        )
+    if services[DB].get("build") or "postgres" not in image:
         raise Mistake(
             "not-postgres",
             f"db uses {services[DB].get('image') or 'an image that is built here'}.",
@@ -324,6 +339,12 @@ NO_DATABASE = (
         "The app reads the environment variable DATABASE_URL, and the container has none. A "
         "variable in .env fills in the Compose file; the container gets what is listed under "
         "environment:.",
+    ),
+    (
+        'missing "="',
+        "not-a-url",
+        "The value of DATABASE_URL does not begin with postgresql://. In a list, quotes after the = "
+        "belong to the value: leave them out, or put them around the whole entry.",
     ),
     (
         "password authentication failed",

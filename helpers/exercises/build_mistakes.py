@@ -36,17 +36,27 @@ MISTAKES = (
     (r"has no FROM|is empty", "no-base-image", "Each image is built on another one."),
     (r"can't be read", "not-readable", "The line shown has the wrong form for its instruction."),
     (
+        r"exit code 127",
+        "no-such-program",
+        "The base image has Python and pip, and few other programs.",
+    ),
+    (
         r"requirements.*(No such file|not found)|(No such file|not open).*requirements",
         "requirements-missing",
         "RUN sees only what earlier COPY lines brought into the image, not your folder.",
     ),
     (
-        r"No matching distribution|Could not find a version",
-        "no-such-package",
-        "The package is called flask.",
+        r"literally named",
+        "file-as-package",
+        "pip takes the name of a file for a package. Its option -r says that it is a file.",
     ),
     (
-        r"exit code 127|: not found|executable file not found",
+        r"No matching distribution|Could not find a version",
+        "no-such-package",
+        "Compare the name with those in requirements.txt.",
+    ),
+    (
+        r": not found|executable file not found",
         "no-such-program",
         "The base image has Python and pip, and few other programs.",
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,8 +51,17 @@ IGNORED = {
 }  # fmt: skip
 PUBLISH_ALL = "--publish=127.0.0.1::5000/tcp"  # what -P does with the apps of the course
 PUBLISH = re.compile(
-    r"(?:(?P<ip>\[[0-9a-fA-F:]+\]|[0-9.]*):)?(?:(?P<host>\d*):)?(?P<container>\d+)(?:/(?P<kind>tcp|udp))?"
+    r"(?:(?P<ip>\[[0-9a-f:]+\]|[0-9.]*):)?(?:(?P<host>\d*)(?:-(?P<host_end>\d+))?:)?"
+    r"(?P<container>\d+)(?:-(?P<end>\d+))?(?:/(?P<kind>tcp|udp))?",
+    re.IGNORECASE,
 )
+MOST_PORTS = 20  # of a range
+VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")  # what Docker takes as a name
+# What word processors and web pages put in the place of a hyphen, a quote or a space.
+TYPOGRAPHIC = re.compile(r"(?:^|\s)[\u2013\u2014]\S*|\S*[\u201c\u201d\u201e]\S*|\S*\u00a0\S*")
+# Names that beginners guess, and docker's own.
+GUESSED = {"--port": "--publish", "--ports": "--publish", "--background": "--detach"}
+SOURCES = ("source", "src")  # the two names of one key of `--mount`
 REACHABLE = ("", "0.0.0.0", "[::]", "[::1]")
 ONE_COMMAND = "Give one {} command. It runs without a shell."
 
@@ -93,6 +103,7 @@ def read_command(text: str, image: str, sandbox: Sandbox) -> Command:
             if reason := find_danger(name, value, sandbox.folder):
                 typed = f"{name} {value}".removesuffix(" true")
                 raise refuse(f"{typed}: {reason}.")
+    _check_conflicts(parsed)
     typed_image = parsed.image.removeprefix("docker.io/").removeprefix("library/")
     if typed_image.removesuffix(":latest") != image:
         raise Mistake(
@@ -112,6 +123,22 @@ def read_command(text: str, image: str, sandbox: Sandbox) -> Command:
     return command
 
 
+def _check_conflicts(parsed: RunCommand) -> None:
+    """Raise Mistake for options with which docker starts nothing, or nothing that can be visited."""
+    if _value(parsed, "--rm") in TRUE and _value(parsed, "--restart") not in ("", "no"):
+        raise Mistake(
+            "conflicting-options",
+            "Docker refuses --rm together with --restart.",
+            "--rm removes the container when it ends, so that nothing is left to be restarted.",
+        )
+    if _value(parsed, "--network") == "none":
+        raise Mistake(
+            "no-network",
+            "--network none: the container has no network, so nobody can visit the app.",
+            "Without --network, a container is on Docker's default network.",
+        )
+
+
 def refuse(seen: str) -> Mistake:
     """Return the answer to a command that is not run."""
     return Mistake(
@@ -129,7 +156,16 @@ def split_one(text: str, folder: Path, kind: str) -> list[str]:
 
     Raises Mistake if there is none, or more, or something that only a shell understands.
     """
-    lines = re.sub(r"\r\n?", "\n", text).strip().removeprefix("$ ")
+    lines = re.sub(r"\r\n?", "\n", text).strip()
+    # A prompt, or what runs a command in a cell, copied with the command.
+    lines = re.sub(r"^(?:[$>] |%%docker\s*\n|[%!](?=docker\b))", "", lines)
+    if match := TYPOGRAPHIC.search(lines):
+        raise Mistake(
+            "typographic",
+            f"“{match[0].strip()}” has a character that only looks like one of the keyboard: "
+            "a dash, a quote or a space from a document or a web page. Nothing was run.",
+            "Type it again by hand: an option begins with a hyphen, quotes are \" or '.",
+        )
     env: Mapping[str, str] = {"HOME": str(Path.home())}
     try:
         commands: list[Words] = split_commands(lines, env, str(folder))
@@ -141,10 +177,19 @@ def split_one(text: str, folder: Path, kind: str) -> list[str]:
         raise Mistake(
             "several-commands",
             f"There are {len(commands)} commands; this exercise takes one. Nothing was run.",
-            f"{ONE_COMMAND.format(kind)} A line that goes on ends with a backslash.",
+            "A backslash continues a line only if nothing follows it, not even a space."
+            if re.search(r"\\[ \t]+$", lines, re.MULTILINE)
+            else f"{ONE_COMMAND.format(kind)} A line that goes on ends with a backslash.",
         )
     words = list(commands[0].words)
-    return words[1:] if words[0] == "sudo" and len(words) > 1 else words
+    words = words[1:] if words[0] == "sudo" and len(words) > 1 else words
+    if "=" in words[0] and "docker" in words:
+        raise Mistake(
+            "before-docker",
+            f"{words[0]} stands before docker. Nothing was run.",
+            "Leave out what is before docker: it makes no difference here.",
+        )
+    return words
 
 
 def _explain_syntax(error: CourseError, kind: str) -> Mistake:
@@ -166,6 +211,8 @@ def _parse(words: Sequence[str]) -> RunCommand:
             ONE_COMMAND.format("docker run"),
         )
     before = GLOBAL.parse(words[1:])
+    if before.unknown:
+        raise explain_early_option(before.unknown[0], "run")
     if before.options:
         raise refuse(f"{before.options[0].name} before `run` changes which engine is used, or how.")
     verbs = [word for word in before.words[:2] if word != "container"]
@@ -186,16 +233,27 @@ def _parse(words: Sequence[str]) -> RunCommand:
         ) from error
 
 
+def explain_early_option(option: str, verb: str) -> Mistake:
+    """Return the answer to an option of a command that stands before the command."""
+    return Mistake(
+        "option-too-early",
+        f"{option} stands before `{verb}`. Nothing was run.",
+        f"The options of `{verb}` come after the word {verb}.",
+    )
+
+
 def explain_unknown_option(option: str, table: Table, kind: str) -> Mistake:
     """Return the answer to an option that docker does not have, with similar ones."""
     close = difflib.get_close_matches(option, table.known, n=2)
-    return Mistake(
-        "unknown-option",
-        f"{kind} has no option {option}. Nothing was run.",
-        f"Similar options: {', '.join(close)}."
-        if close
-        else "Options of one letter have one dash, longer ones have two.",
-    )
+    if option in GUESSED:
+        close = [GUESSED[option]]
+    if close:
+        hint = f"Similar options: {', '.join(close)}."
+    elif option.startswith("--") is (len(option.lstrip("-")) == 1):
+        hint = "Options of one letter have one dash, longer ones have two."
+    else:
+        hint = f"`{kind} --help` lists the options that it has."
+    return Mistake("unknown-option", f"{kind} has no option {option}. Nothing was run.", hint)
 
 
 def _value(parsed: RunCommand, name: str) -> str:
@@ -219,26 +277,37 @@ def find_danger(name: str, value: str, folder: Path) -> str:
         return "it sends the log somewhere else"
     if name in ("--env-file", "--label-file", "--cidfile"):
         return find_outside(value, folder)
-    if name == "--volume" and ":" in value and is_path(source := value.split(":")[0]):
-        return find_outside(source, folder)
+    if name == "--volume" and ":" in value:
+        return find_source_danger(value.split(":")[0], folder)
     return find_mount_danger(value, folder) if name == "--mount" else ""
 
 
 def find_mount_danger(value: str, folder: Path) -> str:
     """Return why a `--mount` is refused, "" if it may be used."""
-    keys = dict(_mount_keys(value))
+    pairs = list(_mount_keys(value))
+    keys = dict(pairs)
     if any(key.startswith(("volume-opt", "volume-driver")) for key in keys):
         return "the options of a volume driver can reach files outside the exercise"
     kind = keys.get("type", "volume")
     if kind not in ("volume", "bind", "tmpfs"):
         return f"this exercise has no mounts of the type {kind}"
-    source = keys.get("source", keys.get("src", ""))
-    return find_outside(source, folder) if kind == "bind" or is_path(source) else ""
+    sources = [text for key, text in pairs if key in SOURCES]
+    if kind == "bind":
+        return next(filter(None, (find_outside(source, folder) for source in sources)), "")
+    return next(filter(None, (find_source_danger(source, folder) for source in sources)), "")
+
+
+def find_source_danger(source: str, folder: Path) -> str:
+    """Return why the source of a mount is refused, "" if it may be used.
+
+    Docker takes "x/y" for the name of a volume, and refuses it. This does not rely on that.
+    """
+    return find_outside(source, folder) if "/" in source or is_path(source) else ""
 
 
 def is_path(source: str) -> bool:
-    """Return whether the source of a mount is a path, not the name of a volume."""
-    return "/" in source or source.startswith((".", "~"))
+    """Return whether docker takes the source of a mount for a path, not for a volume's name."""
+    return source.startswith(("/", ".", "~"))
 
 
 def find_outside(source: str, folder: Path) -> str:
@@ -268,29 +337,57 @@ def _rewrite(name: str, value: str, command: Command, sandbox: Sandbox) -> list[
         source, _, rest = value.partition(":")
         value = f"{_own_source(source, sandbox)}:{rest}"
     elif name == "--mount":
-        pairs = [
-            (key, _own_source(text, sandbox) if key in ("source", "src") else text)
-            for key, text in _mount_keys(value)
-        ]
-        value = ",".join(f"{key}={text}" if text else key for key, text in pairs)
-    elif name == "--publish" and (match := PUBLISH.fullmatch(value)):
-        host = int(match["host"]) if match["host"] else None
-        port = Publish(host, int(match["container"]), match["kind"] or "tcp", match["ip"] or "")
-        if host is None and match["ip"] and match["ip"].isdigit():  # 5005:5000, without an address
-            port = Publish(int(match["ip"]), port.container, port.kind)
-        command.published.append(port)
-        value = f"127.0.0.1::{port.container}/{port.kind}"
-        if f"--publish={value}" in command.options:  # the engine can't do that twice
-            return []
+        value = _own_mount(value, sandbox)
+    elif name == "--publish" and (ports := read_ports(value)):
+        command.published += ports
+        own = [f"--publish=127.0.0.1::{port.container}/{port.kind}" for port in ports]
+        return [each for each in own if each not in command.options]  # the engine can't do it twice
     return [f"{name}={value}"]
 
 
+def read_ports(value: str) -> list[Publish]:
+    """Return the ports of a `--publish`, several for a range; none if docker would refuse it."""
+    match = PUBLISH.fullmatch(value)
+    if not match:
+        return []
+    ip, host, host_end = match["ip"] or "", match["host"], match["host_end"]
+    if not host and ip.isdigit():  # 5005:5000, without an address
+        ip, host = "", ip
+    first, last = int(match["container"]), int(match["end"] or match["container"])
+    kind = (match["kind"] or "tcp").lower()
+    if not host:
+        return [Publish(None, port, kind, ip) for port in range(first, last + 1)[:MOST_PORTS]]
+    count = last - first + 1
+    if count > 1 and int(host_end or host) - int(host) + 1 != count:
+        return []
+    # For one container port, docker takes the first free port of the range.
+    return [Publish(int(host) + i, first + i, kind, ip) for i in range(count)[:MOST_PORTS]]
+
+
+def _own_mount(value: str, sandbox: Sandbox) -> str:
+    """Return a `--mount` with the sandbox's sources, each field quoted as it was."""
+    pairs = list(_mount_keys(value))
+    is_bind = dict(pairs).get("type") == "bind"
+    fields = [
+        (key, _own_source(text, sandbox) if key in SOURCES and is_path(text) is is_bind else text)
+        for key, text in pairs
+    ]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(
+        f"{key}={text}" if text else key for key, text in fields
+    )
+    return line.getvalue()
+
+
 def _own_source(source: str, sandbox: Sandbox) -> str:
-    """Return the sandbox's path or volume for the source of a mount; a volume gets its labels."""
-    if not source:
-        return source
+    """Return the sandbox's path or volume for the source of a mount; a volume gets its labels.
+
+    What docker takes for neither stays as it is, so that docker says so.
+    """
     if is_path(source):
         return str(Path(sandbox.folder, source).resolve())
+    if not VOLUME_NAME.fullmatch(source):
+        return source
     sandbox.engine.run("volume", "create", *sandbox.label_arguments, sandbox.name(source))
     return sandbox.name(source)
 

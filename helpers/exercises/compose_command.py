@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.errors import Mistake
-from helpers.exercises.command import explain_unknown_option, find_outside, refuse, split_one
+from helpers.exercises.command import (
+    explain_early_option,
+    explain_unknown_option,
+    find_outside,
+    refuse,
+    split_one,
+)
 from helpers.magic import options as tables
-from helpers.magic.options import COMPOSE, GLOBAL, Option
+from helpers.magic.options import COMPOSE, GLOBAL, TRUE, Option
 
 KIND = "docker compose"
 COMMANDS = {
@@ -88,14 +94,19 @@ def read_compose_command(text: str, project: str, folder: Path) -> ComposeComman
             "docker compose knows the project: which image a service has, how its container is "
             "configured, and what depends on what.",
         )
+    if before.unknown:
+        raise explain_early_option(before.unknown[0], "compose")
     if before.options:
         raise refuse(f"{before.options[0].name} before `compose` changes which engine is used.")
     general = COMPOSE.parse(before.words[1:])
-    if general.unknown:
-        raise explain_unknown_option(general.unknown[0], COMPOSE, KIND)
-    for option in general.options:
-        _check_general(option, project, folder)
     verb = general.words[0] if general.words else ""
+    if general.unknown:
+        option = general.unknown[0]
+        if verb in COMMANDS and option in COMMANDS[verb].known:
+            raise explain_early_option(option, verb)
+        raise explain_unknown_option(option, COMPOSE, KIND)
+    for given in general.options:
+        _check_general(given, project, folder)
     if verb not in COMMANDS:
         raise _explain_other(verb)
     return ComposeCommand(verb, tuple(_rewrite(verb, general.words[1:])))
@@ -103,6 +114,7 @@ def read_compose_command(text: str, project: str, folder: Path) -> ComposeComman
 
 def _check_general(option: Option, project: str, folder: Path) -> None:
     """Raise Mistake if an option before the command leads to another project, or outside."""
+    _check_effect(option, KIND)
     if option.name in ("--file", "--env-file", "--project-directory"):
         if reason := find_outside(option.value, folder):
             raise refuse(f"{option.name} {option.value}: {reason}.")
@@ -120,6 +132,22 @@ def _check_general(option: Option, project: str, folder: Path) -> None:
             "other-project",
             f"{option.name} names the project {option.value!r}; the running one is {project!r}.",
             "A project with another name has its own containers: the running web would stay.",
+        )
+
+
+def _check_effect(option: Option, typed: str) -> None:
+    """Raise Mistake for an option with which a command changes nothing."""
+    if option.name == "--dry-run" and option.value in TRUE:
+        raise Mistake(
+            "dry-run",
+            "--dry-run shows what the command would do, and changes nothing.",
+            "Leave out --dry-run.",
+        )
+    if option.name == "--help":
+        raise Mistake(
+            "no-effect",
+            f"{typed} --help prints the help, and changes nothing.",
+            "Leave out --help.",
         )
 
 
@@ -150,13 +178,24 @@ def _rewrite(verb: str, words: tuple[str, ...]) -> list[str]:
     for option in parsed.options:
         if option.name in REFUSED:
             raise refuse(f"{option.name}: {REFUSED[option.name]}.")
-        if option.name == "--help":
-            raise _explain_other(f"{verb} --help")
+        _check_effect(option, f"{KIND} {verb}")
+        if option.name == "--scale" and is_several(option.value):
+            raise Mistake(
+                "scaled",
+                f"--scale {option.value}: Docker can't start the second container of web.",
+                "Only one container can have host port 5000, which this service publishes.",
+            )
         if option.name == "--scale" and not is_small(option.value):
             raise refuse(f"--scale {option.value}: an exercise starts {MAX_SCALE} at most.")
         if option.name not in IGNORED:
             arguments.append(f"{option.name}={option.value}")
     return [*arguments, *parsed.words]
+
+
+def is_several(scale: str) -> bool:
+    """Return whether a value such as "web=2" starts a few containers of web."""
+    service, _, count = scale.partition("=")
+    return service == "web" and count.isdecimal() and 1 < int(count) <= MAX_SCALE
 
 
 def is_small(scale: str) -> bool:

@@ -198,7 +198,18 @@ UNREADABLE = (
     (
         r"found character that cannot start any token|tab character",
         "tab",
-        "There is a tab in the file. YAML is indented with spaces only.",
+        "A line begins with a tab, or a value with a character such as ` or @, where YAML doesn't "
+        "allow it. YAML is indented with spaces only.",
+    ),
+    (
+        r"mapping key .* already defined",
+        "key-twice",
+        "A key may be there only once at its level. Put the entries of both under the first one.",
+    ),
+    (
+        r"cannot unmarshal",
+        "no-keys",
+        "The file must have top-level keys; the containers are described under services:.",
     ),
     (
         r"(?<![.\w])yaml: |mapping values are not allowed|did not find expected|could not find expected",
@@ -223,6 +234,12 @@ UNREADABLE = (
         "depends_on is a list of services, or has a key for each service with a condition below it. "
         "Compose knows three conditions.",
         "Docker's documentation of depends_on lists them; each begins with service_.",
+    ),
+    (
+        r"undefined volume \S*/",
+        "folder-without-dot",
+        "A folder of yours begins with ./ in a mount. Without that, Compose takes it for the name of "
+        "a volume.",
     ),
     (
         r"undefined volume",
@@ -257,15 +274,37 @@ UNREADABLE = (
         "Each service needs an image: one that exists, or one that is built from a folder.",
     ),
     (
+        r"\bservices must be a mapping",
+        "not-indented",
+        "The names of the services are indented below services:, and their settings further.",
+    ),
+    (
+        r"must be a string",
+        "not-a-text",
+        "The value is missing, or it is a number where Compose needs a text. A time has a unit: 2s.",
+    ),
+    (
+        r"unexpected type map|non-string key",
+        "mapping-in-list",
+        "An entry with a dash is one text: NAME=VALUE, or a port in quotes. Without dashes, each "
+        "line is NAME: VALUE.",
+    ),
+    (
+        r"dependency cycle",
+        "cycle",
+        "Services wait for each other here. Only one of two can name the other under depends_on.",
+    ),
+    (
         r"must be a (list|array|mapping|string)|must be (list|array|mapping|string)",
         "wrong-type",
         "This key takes another form: a list has a dash before each entry, a mapping has a key and "
         "a colon in each line.",
     ),
     (
-        r"invalid (containerPort|hostPort|proto|port|ip)|invalid start port|[Ii]nvalid.*port",
+        r"[Ii]nvalid (containerPort|hostPort|proto|port|ip)|[Ii]nvalid.*port|No port specified",
         "port-format",
-        "A port is written \"HOST:CONTAINER\", two numbers with a colon between them.",
+        "An entry of ports: is written \"HOST:CONTAINER\", two numbers with a colon between them. "
+        "A folder to be mounted belongs below volumes:.",
     ),
     (
         r"env file .* not found|no such file",

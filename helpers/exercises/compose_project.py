@@ -132,6 +132,10 @@ class Project:
             if settings.get("profiles"):
                 del config["services"][name]  # up alone does not start it
                 continue
+            if alias := settings.get("container_name"):  # others find the container by it, too
+                for network, more in settings.get("networks", {}).items():
+                    aliases = [*(more or {}).get("aliases", []), alias]
+                    settings["networks"][network] = {**(more or {}), "aliases": aliases}
             for key in DROPPED:
                 settings.pop(key, None)
             settings.update(
@@ -245,6 +249,24 @@ def need_build(service: str, settings: dict[str, Any]) -> None:
             f"{service} uses the image {settings.get('image')!r}, and builds none.",
             "The app's image is not in a registry: it is built from the folder that has its "
             "Dockerfile.",
+        )
+
+
+def need_start(service: str, settings: dict[str, Any]) -> None:
+    """Raise Mistake if `docker compose up` alone starts no container of a service."""
+    replicas = settings.get("scale", settings.get("deploy", {}).get("replicas"))
+    if settings.get("profiles"):
+        raise Mistake(
+            "has-profile",
+            f"{service} has profiles: {', '.join(settings['profiles'])}.",
+            "A service with a profile is started only when its profile is asked for. "
+            "`docker compose up` alone leaves it out.",
+        )
+    if replicas == 0:
+        raise Mistake(
+            "no-replica",
+            f"The file asks for 0 containers of {service}.",
+            "Without such a setting, Compose starts one.",
         )
 
 

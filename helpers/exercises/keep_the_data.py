@@ -22,6 +22,7 @@ from helpers.exercises.sandbox import Sandbox, open_sandbox
 from helpers.process import wait_until
 
 IMAGE, DATA = "counter", "/data"
+ANONYMOUS = re.compile(r"[0-9a-f]{64}")  # the name that Docker gives to a volume without one
 TASK = Task(
     "06-keep-the-data",
     "06",
@@ -53,9 +54,13 @@ class Trial:
         return self.run()
 
     def run(self) -> Container:
-        """Run the line and return its container."""
+        """Run the line and return its container.
+
+        The line is checked again: the first container may have put a link into a folder.
+        """
         image = ensure_app_image(self.sandbox.engine, "counter")
-        launch = self.sandbox.launch(self.command.options, image, self.command.words)
+        command = read_command(self.typed, IMAGE, self.sandbox)
+        launch = self.sandbox.launch(command.options, image, command.words)
         launch.wait(2)
         return launch.container
 
@@ -142,6 +147,8 @@ def explain_loss(
     if not at_data:
         mount = mounts[0]
         name = sandbox.as_typed(mount.get("Name") or mount.get("Source") or mount["Type"])
+        if ANONYMOUS.fullmatch(name):
+            name = "An anonymous volume"
         return Mistake(
             "wrong-path",
             f"{lost} {name} is mounted at {mount['Destination']}.",
@@ -153,7 +160,7 @@ def explain_loss(
             f"{lost} A tmpfs is mounted at {DATA}.",
             "A tmpfs is in memory: it is gone when the container stops.",
         )
-    if re.fullmatch(r"[0-9a-f]{64}", at_data[0].get("Name") or ""):
+    if ANONYMOUS.fullmatch(at_data[0].get("Name") or ""):
         return Mistake(
             "anonymous-volume",
             f"{lost} {DATA} is an anonymous volume, {at_data[0]['Name'][:12]}…",

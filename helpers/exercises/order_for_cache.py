@@ -17,6 +17,7 @@ from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.frame import Task
 from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import APPS, Sandbox, open_sandbox
+from helpers.experiments.layers.measure import inspect_layers
 
 TASK = Task(
     "04-order-for-cache",
@@ -101,10 +102,8 @@ def builds(trial: Trial) -> str:
 @check(needs="builds")
 def keeps_packages(trial: Trial) -> str:
     """After an edit of app.py, the installed packages come from the cache."""
-    installs = list_commands(trial.after_requirements)
     again = list_commands(trial.after_app)
-    # Of the commands that ran after the edit of requirements.txt, the installation takes longest.
-    install = max(installs, key=lambda step: step.seconds).instruction if installs else ""
+    install = find_installation(trial) if again else ""
     if step := next((step for step in again if step.instruction == install), None):
         raise Mistake(
             "installs-after-app-edit",
@@ -151,9 +150,32 @@ def answers(trial: Trial) -> str:
     return f"GET / on port 5000: 200 OK, with {EXTRA} {trial.extra}"
 
 
+def find_installation(trial: Trial) -> str:
+    """Return the instruction that installed the new requirement, "" if no RUN did."""
+    layers = inspect_layers(trial.after_app.tags[0], trial.sandbox.engine).layers
+    texts = [join_lines(layer.instruction) for layer in layers if layer.matching(f"/{EXTRA}-")]
+    for step in trial.after_app.steps:
+        if is_command(step) and join_lines(step.instruction) in texts:
+            return step.instruction
+    # It is in another stage, or written in another way. Of what ran after the edit of
+    # requirements.txt, the installation takes longest.
+    installs = list_commands(trial.after_requirements)
+    return max(installs, key=lambda step: step.seconds).instruction if installs else ""
+
+
+def join_lines(instruction: str) -> str:
+    """Return an instruction on one line, as an image's history has it."""
+    return " ".join(instruction.replace("\\\n", " ").split())
+
+
 def list_commands(report: BuildReport) -> list[BuildStep]:
     """Return the RUN steps of a build that ran, because they were not cached."""
-    return [s for s in report.steps if not s.cached and s.instruction[:3].upper() == "RUN"]
+    return [step for step in report.steps if is_command(step) and not step.cached]
+
+
+def is_command(step: BuildStep) -> bool:
+    """Return whether a step of a build is a RUN."""
+    return step.instruction[:3].upper() == "RUN"
 
 
 EXERCISE = HandsOn(TASK, begin, (builds, keeps_packages, installs_again, answers))

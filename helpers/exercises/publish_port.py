@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Iterator
@@ -110,7 +111,7 @@ def answers(trial: Trial) -> str:
 def choose_port(published: list[Publish], actual: int | None) -> Publish:
     """Return the published port that host port 5005 leads to. Raises Mistake if there is none."""
     right = [port for port in published if port.host == HOST_PORT]
-    if len({(port.ip, port.kind) for port in right}) < len(right):
+    if any(share_address(one, other) for one, other in itertools.combinations(right, 2)):
         raise Mistake(
             "published-twice",
             f"Host port {HOST_PORT} is published {len(right)} times.",
@@ -135,6 +136,14 @@ def choose_port(published: list[Publish], actual: int | None) -> Publish:
             "The number after the colon is the port in the container. Which one does the app use?",
         )
     return port
+
+
+def share_address(one: Publish, other: Publish) -> bool:
+    """Return whether two published ports with the same number can't be open side by side."""
+    ips = {one.ip, other.ip}
+    is_same_family = len({ip.startswith("[") for ip in ips}) == 1
+    overlap = len(ips) == 1 or "" in ips or (is_same_family and bool(ips & {"0.0.0.0", "[::]"}))
+    return one.kind == other.kind and overlap
 
 
 def explain_ports(published: list[Publish], actual: int | None) -> Mistake:

@@ -13,7 +13,13 @@ from helpers.engine.engine import Engine
 from helpers.errors import Mistake
 from helpers.exercises.answering import expect_message, read_json
 from helpers.exercises.checks import HandsOn, Progress, check
-from helpers.exercises.compose_project import Project, need_build, not_published, open_project
+from helpers.exercises.compose_project import (
+    Project,
+    need_build,
+    need_start,
+    not_published,
+    open_project,
+)
 from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
 from helpers.exercises.lazy import lazy
@@ -109,8 +115,17 @@ def builds_web(trial: Trial) -> str:
             "The slide calls its service web. The name of a service is the key directly below "
             "services:.",
         )
+    need_start(WEB, services[WEB])
     need_build(WEB, services[WEB])
     build = services[WEB]["build"]
+    if " - " in build["context"]:
+        raise Mistake(
+            "joined-lines",
+            f"web is built from the folder “{trial.sandbox.as_typed(build['context'])}”.",
+            "YAML has joined the lines below build: . to its value. The entries of a list belong "
+            "below a key of their own.",
+            "Which key has the ports of a service, and which one its mounts?",
+        )
     if Path(build["context"]).resolve() != trial.sandbox.folder.resolve():
         raise Mistake(
             "other-folder",

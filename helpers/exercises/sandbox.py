@@ -165,7 +165,10 @@ class Sandbox:
 
     def _python_contexts(self, dockerfile: str) -> list[str]:
         """Return arguments with which any Python of Docker Hub that is not here is the base image."""
-        typed = re.findall(r"python:3[\w.]*(?:-slim)?(?:-bookworm|-trixie)?(?![\w.-])", dockerfile)
+        typed = re.findall(
+            r"python:3(?:\.(?:\d|1[0-5])(?:\.\d+)?)?(?:-slim)?(?:-bookworm|-trixie)?(?![\w.-])",
+            dockerfile,
+        )
         tags = {tag for image in self.engine.client.api.images() for tag in image["RepoTags"] or ()}
         missing = dict.fromkeys([*PYTHON_TAGS, *typed])
         source = base_image.image_for(self.engine, base_image.REAL)

@@ -164,7 +164,7 @@ def test_names_ports_and_volumes_are_the_sandbox_s(sandbox: Sandbox) -> None:
         "-v ${PWD}/data:/data",
         "-v `pwd`/data:/data",
         "-v ./data:/data",
-        "-v x/../data:/data",
+        "-v ./x/../data:/data",
     ],
 )
 def test_the_own_folder_may_be_mounted(sandbox: Sandbox, typed: str) -> None:
