@@ -247,13 +247,14 @@ def explain_unknown_option(option: str, table: Table, kind: str) -> Mistake:
     close = difflib.get_close_matches(option, table.known, n=2)
     if option in GUESSED:
         close = [GUESSED[option]]
-    if close:
-        hint = f"Similar options: {', '.join(close)}."
-    elif option.startswith("--") is (len(option.lstrip("-")) == 1):
-        hint = "Options of one letter have one dash, longer ones have two."
-    else:
-        hint = f"`{kind} --help` lists the options that it has."
-    return Mistake("unknown-option", f"{kind} has no option {option}. Nothing was run.", hint)
+    return Mistake(
+        "unknown-option",
+        f"{kind} has no option {option}. Nothing was run.",
+        f"Similar options: {', '.join(close)}."
+        if close
+        else f"`{kind} --help` lists those that it has. Options of one letter have one dash, longer "
+        "ones have two.",
+    )
 
 
 def _value(parsed: RunCommand, name: str) -> str:
