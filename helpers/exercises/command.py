@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,6 +105,8 @@ def read_command(text: str, image: str, sandbox: Sandbox) -> Command:
                 typed = f"{name} {value}".removesuffix(" true")
                 raise refuse(f"{typed}: {reason}.")
     _check_conflicts(parsed)
+    if reason := find_nested(_find_folders(parsed), sandbox.folder):
+        raise refuse(reason)
     typed_image = parsed.image.removeprefix("docker.io/").removeprefix("library/")
     if typed_image.removesuffix(":latest") != image:
         raise Mistake(
@@ -304,6 +307,26 @@ def find_source_danger(source: str, folder: Path) -> str:
     Docker takes "x/y" for the name of a volume, and refuses it. This does not rely on that.
     """
     return find_outside(source, folder) if "/" in source or is_path(source) else ""
+
+
+def _find_folders(parsed: RunCommand) -> list[str]:
+    """Return the paths of this machine that the command mounts."""
+    volumes = [each.split(":")[0] for each in parsed.options.get("--volume", ()) if ":" in each]
+    mounts = [pair for each in parsed.options.get("--mount", ()) for pair in _mount_keys(each)]
+    return list(filter(is_path, [*volumes, *(text for key, text in mounts if key in SOURCES)]))
+
+
+def find_nested(sources: Sequence[str], folder: Path) -> str:
+    """Return why these mounts are refused, "" unless one is inside another.
+
+    A container that can write to the outer folder could replace the inner one by a link to any
+    place of the machine. The engine would follow it when it starts the container again.
+    """
+    paths = {Path(folder, source).resolve() for source in sources}
+    for inner, outer in itertools.permutations(sorted(paths), 2):
+        if inner.is_relative_to(outer):
+            return f"{inner.name} is mounted, and the folder that it is in, too."
+    return ""
 
 
 def is_path(source: str) -> bool:

@@ -20,7 +20,7 @@ import yaml  # type: ignore[import-untyped]
 from helpers import process
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError, Mistake
-from helpers.exercises.command import REFUSED, find_outside, refuse
+from helpers.exercises.command import REFUSED, find_nested, find_outside, refuse
 
 MAX_BYTES = 50_000
 MAX_SERVICES = 6
@@ -378,6 +378,10 @@ def check_model(config: dict[str, Any], folder: Path) -> None:
     for name, settings in services.items():
         for place, reason in find_dangers(settings, folder):
             raise refuse(f"services.{name}.{place}: {reason}.")
+    mounts = [mount for settings in services.values() for mount in settings.get("volumes") or []]
+    folders = [mount.get("source", "") for mount in mounts if mount.get("type") == "bind"]
+    if reason := find_nested(folders, folder):
+        raise refuse(reason)
     for kind in ("volumes", "networks", "secrets", "configs"):
         for name, settings in (config.get(kind) or {}).items():
             if reason := find_object_danger(kind, settings or {}, folder):

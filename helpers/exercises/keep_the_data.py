@@ -54,13 +54,9 @@ class Trial:
         return self.run()
 
     def run(self) -> Container:
-        """Run the line and return its container.
-
-        The line is checked again: the first container may have put a link into a folder.
-        """
+        """Run the line and return its container."""
         image = ensure_app_image(self.sandbox.engine, "counter")
-        command = read_command(self.typed, IMAGE, self.sandbox)
-        launch = self.sandbox.launch(command.options, image, command.words)
+        launch = self.sandbox.launch(self.command.options, image, self.command.words)
         launch.wait(2)
         return launch.container
 

@@ -28,6 +28,7 @@ WEB = "services: {web: {image: a, %s}}\n"
         WEB % "volumes: ['/var/run/docker.sock:/s']",
         WEB % "volumes: ['../..:/s']",
         WEB % "volumes: ['~:/s']",
+        WEB % "volumes: ['.:/a', './x:/b']",
         WEB % "env_file: /etc/passwd",
         WEB % "build: {context: /etc}",
         WEB % "build: {context: ., additional_contexts: {a: /etc}}",
