@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import tarfile
@@ -24,9 +23,6 @@ from tests.network import forward
 
 # A shell that starts the suite in the background makes it, and its children, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-ROOM_IN_MEMORY = 10_000_000_000  # bytes; all second engines of the suite together need up to 7 GB
 
 
 @pytest.fixture(scope="session")
@@ -84,13 +80,8 @@ def leaves_nothing(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """Yield a folder with a short path: the path of a socket has at most 107 bytes.
-
-    An engine in it makes and removes thousands of files, so it is in memory where there is room.
-    """
-    memory = Path("/dev/shm")
-    in_memory = memory.is_dir() and shutil.disk_usage(memory).free > ROOM_IN_MEMORY
-    folder = Path(tempfile.mkdtemp(prefix="dc-", dir=memory if in_memory else "/tmp"))
+    """Yield a folder with a short path: the path of a socket has at most 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="dc-", dir="/tmp"))
     try:
         yield folder
     finally:  # the data of an engine in it belongs to root
