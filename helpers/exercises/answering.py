@@ -162,7 +162,9 @@ def find_logged_mistake(log: list[str], seen: str) -> Mistake | None:
     """Return the mistake that a program's log shows, or None."""
     for text, name, *hints in LOGGED_MISTAKES:
         if line := next((line for line in log if text in line), ""):
-            return Mistake(name, seen if line in seen else f"{seen} Before: {line}", *hints)
+            return Mistake(
+                name, seen if line in seen else f"{seen} Its log also says: {line}", *hints
+            )
     return None
 
 

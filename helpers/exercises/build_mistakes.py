@@ -36,7 +36,7 @@ MISTAKES = (
     (r"has no FROM|is empty", "no-base-image", "Each image is built on another one."),
     (r"can't be read", "not-readable", "The line shown has the wrong form for its instruction."),
     (
-        r"exit code 127",
+        r"exit code 127|: not found|executable file not found",
         "no-such-program",
         "The base image has Python and pip, and few other programs.",
     ),
@@ -54,11 +54,6 @@ MISTAKES = (
         r"No matching distribution|Could not find a version",
         "no-such-package",
         "Compare the name with those in requirements.txt.",
-    ),
-    (
-        r": not found|executable file not found",
-        "no-such-program",
-        "The base image has Python and pip, and few other programs.",
     ),
     (
         r"exit code 137|Killed|Cannot fork|MemoryError|Resource temporarily unavailable",

@@ -165,7 +165,7 @@ def split_one(text: str, folder: Path, kind: str) -> list[str]:
     if match := TYPOGRAPHIC.search(lines):
         raise Mistake(
             "typographic",
-            f"“{match[0].strip()}” has a character that only looks like one of the keyboard: "
+            f"“{match[0].strip()}” contains a character that only looks like one on the keyboard: "
             "a dash, a quote or a space from a document or a web page. Nothing was run.",
             "Type it again by hand: an option begins with a hyphen, quotes are \" or '.",
         )
@@ -189,7 +189,7 @@ def split_one(text: str, folder: Path, kind: str) -> list[str]:
     if "=" in words[0] and "docker" in words:
         raise Mistake(
             "before-docker",
-            f"{words[0]} stands before docker. Nothing was run.",
+            f"{words[0]} comes before docker. Nothing was run.",
             "Leave out what is before docker: it makes no difference here.",
         )
     return words
@@ -240,7 +240,7 @@ def explain_early_option(option: str, verb: str) -> Mistake:
     """Return the answer to an option of a command that stands before the command."""
     return Mistake(
         "option-too-early",
-        f"{option} stands before `{verb}`. Nothing was run.",
+        f"{option} comes before `{verb}`. Nothing was run.",
         f"The options of `{verb}` come after the word {verb}.",
     )
 
@@ -296,9 +296,8 @@ def find_mount_danger(value: str, folder: Path) -> str:
     if kind not in ("volume", "bind", "tmpfs"):
         return f"this exercise has no mounts of the type {kind}"
     sources = [text for key, text in pairs if key in SOURCES]
-    if kind == "bind":
-        return next(filter(None, (find_outside(source, folder) for source in sources)), "")
-    return next(filter(None, (find_source_danger(source, folder) for source in sources)), "")
+    find = find_outside if kind == "bind" else find_source_danger
+    return next(filter(None, (find(source, folder) for source in sources)), "")
 
 
 def find_source_danger(source: str, folder: Path) -> str:
@@ -325,7 +324,7 @@ def find_nested(sources: Sequence[str], folder: Path) -> str:
     paths = {Path(folder, source).resolve() for source in sources}
     for inner, outer in itertools.permutations(sorted(paths), 2):
         if inner.is_relative_to(outer):
-            return f"{inner.name} is mounted, and the folder that it is in, too."
+            return f"{inner.name} is mounted, and so is the folder that contains it."
     return ""
 
 

@@ -204,11 +204,11 @@ UNREADABLE = (
     (
         r"mapping key .* already defined",
         "key-twice",
-        "A key may be there only once at its level. Put the entries of both under the first one.",
+        "A key may appear only once at its level. Put the entries of both under the first one.",
     ),
     (
-        r"cannot unmarshal",
-        "no-keys",
+        r"top-level object must be a mapping|cannot unmarshal|no configuration|empty compose file",
+        "no-services",
         "The file must have top-level keys; the containers are described under services:.",
     ),
     (
@@ -217,11 +217,6 @@ UNREADABLE = (
         "This is no valid YAML. Keys of one level start in the same column, what belongs to a key "
         "is indented further, and each entry of a list starts with a dash and a space.",
         "Look at the line named and at the one above it: what may be indented below that one?",
-    ),
-    (
-        r"top-level object must be a mapping|no configuration|empty compose file",
-        "no-services",
-        "The file must have top-level keys; the containers are described under services:.",
     ),
     (
         r"depends on undefined service",
@@ -238,8 +233,8 @@ UNREADABLE = (
     (
         r"undefined volume \S*/",
         "folder-without-dot",
-        "A folder of yours begins with ./ in a mount. Without that, Compose takes it for the name of "
-        "a volume.",
+        "In a mount, the path of a folder begins with ./ or /. Without that, Compose takes it for the "
+        "name of a volume.",
     ),
     (
         r"undefined volume",
@@ -281,18 +276,18 @@ UNREADABLE = (
     (
         r"must be a string",
         "not-a-text",
-        "The value is missing, or it is a number where Compose needs a text. A time has a unit: 2s.",
+        "The value is missing, or it is a number where Compose needs text. A time has a unit: 2s.",
     ),
     (
         r"unexpected type map|non-string key",
         "mapping-in-list",
-        "An entry with a dash is one text: NAME=VALUE, or a port in quotes. Without dashes, each "
+        "An entry that starts with a dash is a single string: NAME=VALUE, or a port in quotes. Without dashes, each "
         "line is NAME: VALUE.",
     ),
     (
         r"dependency cycle",
         "cycle",
-        "Services wait for each other here. Only one of two can name the other under depends_on.",
+        "These services wait for each other. Only one of them can name the other under depends_on.",
     ),
     (
         r"must be a (list|array|mapping|string)|must be (list|array|mapping|string)",

@@ -122,7 +122,7 @@ def builds_web(trial: Trial) -> str:
         raise Mistake(
             "joined-lines",
             f"web is built from the folder “{trial.sandbox.as_typed(build['context'])}”.",
-            "YAML has joined the lines below build: . to its value. The entries of a list belong "
+            "YAML has joined the lines below `build: .` into one value. The entries of a list belong "
             "below a key of their own.",
             "Which key has the ports of a service, and which one its mounts?",
         )

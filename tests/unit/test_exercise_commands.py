@@ -53,7 +53,7 @@ REFUSED = {
     "docker run --security-opt seccomp=unconfined app": "--security-opt",
     "docker run --security-opt=apparmor=unconfined app": "--security-opt",
     "docker run -v /var/run/docker.sock:/var/run/docker.sock app": "controls your whole engine",
-    "docker run -v ./:/a -v ./x:/b app": "x is mounted, and the folder that it is in",
+    "docker run -v ./:/a -v ./x:/b app": "x is mounted, and so is the folder that contains it",
     'docker run -v "$PWD":/a --mount type=bind,src=./x/y,dst=/b app': "y is mounted",
     "docker run --mount type=bind,source=.,src=/etc,dst=/x app": "outside",
     "docker run --use-api-socket app": "controls your whole engine",
