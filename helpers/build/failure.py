@@ -73,6 +73,10 @@ _EXPLANATIONS = _DISK_FULL | {
 _EXIT_CODES = {"126": " (not executable)", "127": " (command not found)", "137": " (killed)"}
 # A pattern in the exit code and the output of a RUN, and the hint. The first that matches is used.
 _RUN_HINTS = (
+    (
+        r"source: not found",
+        "RUN uses /bin/sh, where `source` is called `.`; what it sets is gone after this RUN.",
+    ),
     (r"\A126\n", "Add RUN chmod +x FILE before this line."),
     (r"\A127\n", "Check its spelling, and that an earlier RUN installs it."),
     (r"\A137\n", "137 is 128 + 9 (SIGKILL): it probably ran out of memory. Give the engine more."),

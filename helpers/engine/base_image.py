@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -33,6 +34,9 @@ REAL = "python:3.13-slim"
 POSTGRES = "postgres:17"
 STAND_INS = {REAL: "dockercourse/python-standin:3.13", POSTGRES: "dockercourse/postgres-standin:17"}
 STAND_IN_LABEL = "org.dockercourse.standin"
+RECIPE = "2"  # of the Python stand-in: one that was made by another recipe is made again
+LABEL_VALUES = {REAL: f"{REAL} recipe {RECIPE}", POSTGRES: POSTGRES}
+PYTHON_LAYOUT = Path(__file__).parent / "python" / "set_layout.sh"
 POSTGRES_CONTEXT = Path(__file__).parent / "postgres"
 PULL_SECONDS = 120
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -40,12 +44,14 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 def find_kind(engine: Engine, image: str = REAL) -> str:
     """Return which image this engine uses for `image`: "real", "stand-in" or "missing"."""
-    if present := probe.inspect_image(engine.host, image):
-        is_stand_in = (present["Config"].get("Labels") or {}).get(STAND_IN_LABEL) == image
-        return "stand-in" if is_stand_in else "real"
-    if engine.kind == "user" and probe.inspect_image(engine.host, STAND_INS[image]):
-        return "stand-in"
-    return "missing"
+    names = (image, STAND_INS[image]) if engine.kind == "user" else (image,)
+    present = [each for name in names if (each := probe.inspect_image(engine.host, name))]
+    if not present:
+        return "missing"
+    label = (present[0]["Config"].get("Labels") or {}).get(STAND_IN_LABEL)
+    if label is None:
+        return "real"
+    return "stand-in" if label == LABEL_VALUES[image] else "missing"
 
 
 def ensure_base_image(engine: Engine, image: str = REAL, say: Say = lambda text: None) -> str:
@@ -122,7 +128,7 @@ def _make_stand_in(engine: Engine, image: str, say: Say) -> None:
 
 def tarball_path() -> Path:
     """Return the file in which the stand-in's file system is kept."""
-    return cache_dir() / "base" / "python-3.13-standin.tar"
+    return cache_dir() / "base" / f"python-3.13-standin-{RECIPE}.tar"
 
 
 def ensure_tarball() -> None:
@@ -153,8 +159,7 @@ def build_tarball() -> None:
     tarball = tarball_path()
     part = tarball.with_suffix(".part.tar")
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
-    # The official image has `python`, and a pip that needs no flag; Debian's Python has neither.
-    hooks = ['ln -sf python3 "$1/usr/bin/python"', 'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED']
+    hooks = [f'{shlex.quote(str(PYTHON_LAYOUT))} "$1"']
     if Path(CA_BUNDLE).is_file():  # the proxy of a school or company signs with its own certificate
         hooks.append(f'cp {CA_BUNDLE} "$1{CA_BUNDLE}"')
     # mmdebstrap's helper programs are in the same folder.
@@ -166,7 +171,7 @@ def build_tarball() -> None:
         "--quiet",
         f"--mode={'unshare' if is_rootless() else 'root'}",
         "--variant=minbase",
-        "--include=python3,python3-pip,ca-certificates",
+        "--include=python3,python3-venv,ca-certificates",
         *excluded,
         '--aptopt=Acquire::Retries "3"',
         *(f"--customize-hook={hook}" for hook in hooks),
@@ -182,6 +187,8 @@ def build_tarball() -> None:
                 "Check your network connection and the free space in the temporary folder.",
             )
         part.rename(tarball)
+        for other in {*tarball.parent.glob("python-*.tar")} - {tarball}:
+            other.unlink()  # of an older recipe
     finally:
         part.unlink(missing_ok=True)
 
@@ -202,7 +209,7 @@ def load_tarball(engine: Engine) -> None:
     """Import the Python stand-in into an engine. Raises CourseError if that fails."""
     # No owner label: every image built on this one would inherit it.
     changes = [
-        f'LABEL {STAND_IN_LABEL}="{REAL}"',
+        f'LABEL {STAND_IN_LABEL}="{LABEL_VALUES[REAL]}"',
         'CMD ["python3"]',
         "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "ENV PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1",

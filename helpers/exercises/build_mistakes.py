@@ -11,7 +11,8 @@ from helpers.errors import BuildFailed, CourseError, Mistake
 NETWORK = re.compile(
     r"Temporary failure (in name )?resol|NewConnectionError|Could not resolve|ConnectTimeout"
     r"|Network is unreachable|^[EW]: Failed to fetch \S++(?! +(4\d\d|File not found))"
-    r"|CERTIFICATE_VERIFY_FAILED|ProxyError|TLS handshake timeout",
+    r"|CERTIFICATE_VERIFY_FAILED|invalid peer certificate|error sending request for url"
+    r"|ProxyError|TLS handshake timeout",
     re.MULTILINE,
 )
 # What apt and pip print before they try again.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, NotFound, NullResource
 
 from helpers.engine.engine import Engine
 from helpers.errors import CourseError, Mistake
@@ -96,6 +98,18 @@ class Container:
                 ports[int(port, 16)] = only_loopback
         return ports
 
+    def find_program(self, name: str) -> str:
+        """Return the path of a program in its file system, running or not; "" if it has none."""
+        with suppress(APIError, NullResource), tempfile.TemporaryFile() as exported:
+            exported.writelines(self.engine.client.api.export(self.id))
+            exported.seek(0)
+            with tarfile.open(fileobj=exported) as archive:
+                for member in archive:
+                    path = PurePosixPath("/", member.name)
+                    if path.name == name and path.parent.name in ("bin", "sbin"):
+                        return str(path)
+        return ""
+
     def remove(self) -> None:
         """Remove it as `docker rm --force` does, with its anonymous volumes."""
         with suppress(APIError):
@@ -134,7 +148,7 @@ class Launch:
         id = self._id()
         returned = self._child.poll()
         if not id or returned in (NOT_STARTED, 126, 127):
-            raise explain_start(self._said)
+            raise explain_start(self._said, Container(self._engine, id).find_program)
         return Container(self._engine, id)
 
     def wait(self, seconds: float) -> bool:
@@ -182,10 +196,10 @@ class Launch:
         return self._as_typed(" ".join(text.split()))[:300]
 
 
-def explain_start(message: str) -> CourseError:
+def explain_start(message: str, find_program: Callable[[str], str]) -> CourseError:
     """Return why Docker could not start a container, from what it printed.
 
-    This is a Mistake unless the engine or the machine has the problem.
+    `find_program` looks for a program in the image. This is a Mistake unless the engine or the machine has the problem.
     """
     seen = f"Docker says: {message}"
     if MACHINE_TROUBLE.search(message):
@@ -197,6 +211,15 @@ def explain_start(message: str) -> CourseError:
             seen,
             f"{match[1]} comes after the image's name, so Docker took it for the program to start "
             "in the container. The options of docker run come before the image's name.",
+        )
+    if match and "in $PATH" in message and (path := find_program(match[1])):
+        return Mistake(
+            "not-on-path",
+            seen,
+            f"The image has {path}, in a folder that is not in PATH. Docker looks for programs in "
+            "the folders of PATH only.",
+            "A virtual environment, and a pip that is not root, put programs into a folder of "
+            "their own. ENV can add it to PATH.",
         )
     if match:
         return Mistake(

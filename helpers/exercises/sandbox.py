@@ -66,6 +66,8 @@ PYTHON_TAGS = [
     for version in ("3", *(f"3.{minor}" for minor in range(8, 16)))
     for variant in ("", "-slim")
 ] + ["python:latest", "python:slim"]
+# Without a registry, the syntax that is built into the engine is used.
+SYNTAX_LINE = re.compile(r"^\s*#\s*syntax\s*=\s*(?:docker\.io/)?docker/dockerfile:\S+", re.I | re.M)
 
 
 class Sandbox:
@@ -117,7 +119,7 @@ class Sandbox:
             )
         folder = folder or self.folder
         file = self.folder.parent / "Dockerfile"  # not in the context, as .dockerignore may have it
-        file.write_text(dockerfile, encoding="utf-8")
+        file.write_text(self._use_built_in_syntax(dockerfile), encoding="utf-8")
         own = [f"--label={TRY_LABEL}={self.id}", *self._python_contexts(dockerfile)]
         options = [*options, *own]
         if parent := self._build_parent():
@@ -162,6 +164,11 @@ class Sandbox:
         options = [f"--label={TRY_LABEL}={self.id}"]
         build_image(self.folder, tag=tag, dockerfile=file, options=options, engine=self.engine)
         return tag
+
+    def _use_built_in_syntax(self, dockerfile: str) -> str:
+        """Return the Dockerfile without its syntax line, if that image can't be pulled."""
+        is_offline = base_image.find_kind(self.engine) == "stand-in"
+        return SYNTAX_LINE.sub("# built-in syntax", dockerfile) if is_offline else dockerfile
 
     def _python_contexts(self, dockerfile: str) -> list[str]:
         """Return arguments with which any Python of Docker Hub that is not here is the base image."""

@@ -215,13 +215,23 @@ def keeps_key_out(trial: Trial) -> str:
                 "container, and not from the image: docker save gives it to everybody.",
                 "The file must not get into the image at all. Which COPY brings it in?",
             )
-        is_env = PurePosixPath(file.path).name == ".env"
+        if PurePosixPath(file.path).name != ".env":
+            mistake = "key-in-file"
+            hint = "The key was written to another file. Everybody who has the image can read it."
+        elif ".env" in file.instruction:
+            mistake, hint = (
+                "key-named",
+                "This line copies .env by its name. The app doesn't read it.",
+            )
+        else:
+            mistake = "key-copied"
+            hint = (
+                "COPY . . copies everything in the folder, also files whose names begin with a dot."
+            )
         raise Mistake(
-            "key-copied" if is_env else "key-in-file",
+            mistake,
             f"The key is in the image: {file.describe()}.",
-            "COPY . . copies everything in the folder, also files whose names begin with a dot."
-            if is_env
-            else "The key was written to another file. Everybody who has the image can read it.",
+            hint,
             "COPY can name the files that the app needs. The app gets the key when a container "
             "starts, as with docker run --env-file.",
         )

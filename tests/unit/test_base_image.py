@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from helpers.engine import base_image
-from helpers.engine.base_image import POSTGRES, REAL, STAND_INS, image_for, named_contexts
+from helpers.engine.base_image import (
+    LABEL_VALUES,
+    POSTGRES,
+    REAL,
+    STAND_IN_LABEL,
+    STAND_INS,
+    find_kind,
+    image_for,
+    named_contexts,
+)
 from helpers.engine.engine import Engine
 
 USER = Engine("unix:///nowhere", "user", "28")
@@ -54,3 +63,20 @@ def test_stand_in_only_where_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     ):
         have(monkeypatch, *names)
         assert image_for(USER, POSTGRES) == image
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        (None, "real"),
+        ({"maintainer": "somebody"}, "real"),
+        ({STAND_IN_LABEL: LABEL_VALUES[REAL]}, "stand-in"),
+        ({STAND_IN_LABEL: REAL}, "missing"),  # by the first recipe, which had no number
+    ],
+)
+def test_stand_in_of_another_recipe_is_made_again(
+    labels: dict[str, str] | None, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = {"Config": {"Labels": labels}}
+    monkeypatch.setattr(base_image.probe, "inspect_image", lambda host, name: image)
+    assert find_kind(PRIVATE) == find_kind(USER) == kind

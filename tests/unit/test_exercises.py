@@ -266,7 +266,7 @@ def test_dead_engine_is_nobodys_mistake(task_id: str) -> None:
     ],
 )
 def test_trouble_of_the_machine_is_no_mistake(said: str, is_mistake: bool) -> None:
-    assert isinstance(explain_start(said), Mistake) is is_mistake
+    assert isinstance(explain_start(said, lambda name: ""), Mistake) is is_mistake
 
 
 def test_all_checks_passed() -> None:
