@@ -1,4 +1,4 @@
-"""A copy of the current folder's project under another name, to try commands on."""
+"""Copies of the current folder's project under other names, to try commands on."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from helpers import process
 from helpers.compose.adapt import adapt_project, is_foreign
@@ -20,7 +21,11 @@ from helpers.engine.engine import Engine
 from helpers.engine.probe import inspect_image
 from helpers.errors import CourseError
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 COMMAND_SECONDS = 300
+COPIES = 2  # at once
 IGNORED = ("__pycache__", ".git", ".venv", ".ipynb_*")
 
 
@@ -106,8 +111,29 @@ class ProjectCopy:
         )
 
 
+def try_on_copies(
+    engine: Engine,
+    items: Sequence[Item],
+    try_items: Callable[[ProjectCopy, Sequence[Item]], list[Result]],
+) -> list[Result]:
+    """Deal the items to copies of the project, try them side by side, and return the results.
+
+    The results have the order of the items. Raises what `copy_project` and `try_items` raise.
+    """
+
+    def try_share(number: int) -> list[Result]:
+        start = number * share
+        with copy_project(engine, f"copy{number + 1}") as copy:
+            return try_items(copy, items[start : start + share])
+
+    share = -(-len(items) // COPIES)
+    with ThreadPoolExecutor(COPIES) as pool:
+        shares = pool.map(try_share, range(-(-len(items) // share)))
+        return [result for results in shares for result in results]
+
+
 @contextmanager
-def copy_project(engine: Engine) -> Iterator[ProjectCopy]:
+def copy_project(engine: Engine, suffix: str) -> Iterator[ProjectCopy]:
     """Yield a copy of the current folder's project, and remove all of it afterwards.
 
     It has its own name and no published ports, so that the project itself can keep running.
@@ -120,7 +146,7 @@ def copy_project(engine: Engine) -> Iterator[ProjectCopy]:
         read_config(engine)  # before anything is copied
         shutil.copytree(Path.cwd(), folder, ignore=shutil.ignore_patterns(*IGNORED))
         config = read_config(engine, "--project-directory", str(folder))
-        name = f"{config.pop('name')}-copy"
+        name = f"{config.pop('name')}-{suffix}"
         if is_foreign(name, engine):
             raise CourseError(
                 f"The engine has a Compose project {name!r} that is not the course's.",

@@ -239,8 +239,8 @@ def test_stop_table_follows_the_file(engine, name, light):
     changed = compare_stops(engine=engine)
     assert changed.stop("down").volumes == "anonymous kept"
     assert changed.stop("down -v").volumes == "anonymous removed"
-    left = engine.run("ps", "-aq", "--filter", f"label={PROJECT_LABEL}={name}-copy").stdout
-    assert left == "" and f"{name}-copy" not in engine.run("images").stdout
+    for listing in (("ps", "--all"), ("images",), ("network", "ls")):
+        assert f"{name}-copy" not in engine.run(*listing).stdout
     assert {each["Name"] for each in engine.client.api.volumes()["Volumes"] or []} == volumes
 
 

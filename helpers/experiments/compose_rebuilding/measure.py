@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from helpers.compose.copy import ProjectCopy, copy_project
+from helpers.compose.copy import ProjectCopy, try_on_copies
 from helpers.engine.find import connect
 from helpers.errors import CourseError
 from helpers.experiments.compose_rebuilding.result import (
@@ -42,15 +42,16 @@ def compare_rebuilds(
         compare_rebuilds("web")
     """
     progress = on_progress or (lambda _: None)
-    with copy_project(engine or connect()) as copy:
+
+    def try_flags(copy: ProjectCopy, some: Sequence[tuple[str, ...]]) -> list[Attempt]:
         if service not in copy.config["services"]:
             names = ", ".join(sorted(copy.config["services"]))
             raise CourseError(f"The project has no service {service!r}.", f"Choose one of: {names}")
         if not (copy.folder / code).is_file():
             raise CourseError(f"The project has no file {code!r}.", 'Example: code="app.py"')
-        attempts = []
         numbers = itertools.count()
-        for flags in flag_sets:
+        attempts = []
+        for flags in some:
             progress("up -d --build")
             copy.run("up", "-d", "--build")  # with all that earlier attempts left out
             for change in CHANGES:
@@ -62,6 +63,9 @@ def compare_rebuilds(
                 images = _list_new(before.images, after.images)
                 containers = _list_new(before.containers, after.containers)
                 attempts.append(Attempt(flags, change, images, containers))
+        return attempts
+
+    attempts = try_on_copies(engine or connect(), flag_sets, try_flags)
     return RebuildComparison(service, tuple(attempts))
 
 

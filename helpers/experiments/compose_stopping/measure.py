@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from helpers.compose.copy import Objects, ProjectCopy, copy_project
+from helpers.compose.copy import Objects, ProjectCopy, try_on_copies
+from helpers.compose.project import read_config
 from helpers.engine.find import connect
 from helpers.errors import CourseError
 from helpers.experiments.compose_stopping.result import CTRL_C, NONE, Stop, StopComparison
@@ -17,7 +18,8 @@ from helpers.process import stop_group, wait_until
 if TYPE_CHECKING:
     from helpers.engine.engine import Engine
 
-COMMANDS = (("stop",), ("down",), ("down", "-v"))
+UP_AND_CTRL_C = ("up, then", CTRL_C)
+COMMANDS = (UP_AND_CTRL_C, ("stop",), ("down",), ("down", "-v"))
 START_SECONDS = 60
 LOG_SECONDS = 3  # services may print nothing
 
@@ -25,28 +27,35 @@ LOG_SECONDS = 3  # services may print nothing
 def compare_stops(
     on_progress: Callable[[str], None] | None = None, engine: Engine | None = None
 ) -> StopComparison:
-    """Run Ctrl-C, `stop`, `down` and `down -v` on a copy of the current folder's project.
+    """Run Ctrl-C, `stop`, `down` and `down -v` on copies of the current folder's project.
 
-    Before each, the copy is started. What is left is compared by container, network, volume and
+    Before each, a copy is started. What is left is compared by container, network, volume and
     image ids. The project itself stays as it is. Raises CourseError if it doesn't start.
 
     Example:
         compare_stops()
     """
-    progress = on_progress or (lambda _: None)
-    with copy_project(engine or connect()) as copy:
-        progress("docker compose up, Ctrl-C")
+    engine, progress = engine or connect(), on_progress or (lambda _: None)
+
+    def try_commands(copy: ProjectCopy, commands: Sequence[tuple[str, ...]]) -> list[Stop]:
+        return [_try(copy, command, progress) for command in commands]
+
+    project = read_config(engine)["name"]
+    return StopComparison(project, tuple(try_on_copies(engine, COMMANDS, try_commands)))
+
+
+def _try(copy: ProjectCopy, command: tuple[str, ...], progress: Callable[[str], None]) -> Stop:
+    """Start the copy, run one command, and compare what the engine has of it."""
+    progress(f"docker compose {' '.join(command)}")
+    if command == UP_AND_CTRL_C:
         copy.run("create", "--build")
         before = copy.objects()
         _press_ctrl_c(copy)
-        stops = [_compare(f"up, then {CTRL_C}", before, copy.objects())]
-        for command in COMMANDS:
-            progress(f"docker compose {' '.join(command)}")
-            copy.run("up", "-d", "--wait")
-            before = copy.objects()
-            copy.run(*command)
-            stops.append(_compare(" ".join(command), before, copy.objects()))
-        return StopComparison(copy.name.removesuffix("-copy"), tuple(stops))
+    else:
+        copy.run("up", "-d", "--wait")
+        before = copy.objects()
+        copy.run(*command)
+    return _compare(" ".join(command), before, copy.objects())
 
 
 def _press_ctrl_c(copy: ProjectCopy) -> None:
