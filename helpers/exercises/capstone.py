@@ -41,7 +41,7 @@ WEB, DB = "web", "db"
 GO = "/tmp/course-go"  # the database starts when its container has this file
 WAIT_SECONDS = 3  # for a web container that Compose starts right after the database
 START_SECONDS = 60
-STOP_SECONDS = 5
+STOP_SECONDS = 3
 COMMAND_SECONDS = 180
 ASK_SECONDS = 0.5  # between two questions that start a program in a container
 TASK = Task(
@@ -271,7 +271,7 @@ def keeps_password_out(trial: Trial) -> str:
             if change.path.rpartition("/")[2] == ".env":
                 raise Mistake(
                     "password-in-layer",
-                    f"A layer of the image has the file {change.path}",
+                    f"A layer of the image has the file {change.path}.",
                     "Which files does the build context have, and which of them does the app need?",
                 )
     return "no layer has an .env file"
@@ -318,7 +318,7 @@ def is_reachable(trial: Trial) -> str:
     """The app can be reached from outside its container."""
     for port, only_loopback in trial.listening().items():
         if only_loopback:
-            seen = f"In its container, the app listens on 127.0.0.1:{port}"
+            seen = f"In its container, the app listens on 127.0.0.1:{port}."
             raise Mistake("on-loopback", seen, "Each container has its own 127.0.0.1.")
     return "the app listens on all addresses of its container"
 
@@ -361,7 +361,7 @@ def logs_requests(trial: Trial) -> str:
             return token.encode() in trial.engine.client.api.logs(web)
         return False
 
-    if not wait_until(is_logged, 2):
+    if not wait_until(is_logged, 1):
         seen = "docker logs doesn't show a request that the app answered."
         raise Mistake("not-logged", seen, "Docker collects what process 1 prints.")
     return "docker logs shows the requests"
@@ -375,7 +375,7 @@ def stops(trial: Trial) -> str:
     trial.engine.run("stop", f"--time={STOP_SECONDS}", web.id)
     code = web.inspect()["State"]["ExitCode"]
     if code == 137:
-        seen = f"docker stop had to kill the web container after {STOP_SECONDS} s"
+        seen = f"docker stop had to kill the web container after {STOP_SECONDS} s."
         hint = "Which program is process 1, and does it pass SIGTERM on?"
         raise Mistake("killed", seen, hint)
     return f"docker stop: exit code {code}"
