@@ -54,6 +54,11 @@ _EXPLANATIONS = _DISK_FULL | {
         "The build failed: the Dockerfile syntax image {0!r} is not available.",
         "Without internet access, remove the '# syntax=' line: the engine has a built-in one.",
     ),
+    r"resolve source metadata for (?:docker\.io/)?(?:library/)?(\S+?): failed to do request": (
+        "The build failed: the image {0!r} is not on the engine, and its registry did not answer.",
+        "Check its name and tag, and that this machine is online. `docker images` lists the images "
+        "on the engine; `python3 -m helpers lab` restores those of the course.",
+    ),
     r"resolve source metadata for (?:docker\.io/)?(?:library/)?(\S+?):? ": (
         "The build failed: the base image {0!r} is not available.",
         "Check its name and tag. Without internet access, only images on the engine can be used: "
@@ -76,6 +81,10 @@ _RUN_HINTS = (
     (
         r"source: not found",
         "RUN uses /bin/sh, where `source` is called `.`; what it sets is gone after this RUN.",
+    ),
+    (
+        r"add(user|group): not found",
+        "Images of Debian 13 have no adduser or addgroup. useradd and groupadd do the same.",
     ),
     (r"\A126\n", "Add RUN chmod +x FILE before this line."),
     (r"\A127\n", "Check its spelling, and that an earlier RUN installs it."),

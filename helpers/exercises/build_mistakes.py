@@ -15,12 +15,20 @@ NETWORK = re.compile(
     r"|ProxyError|TLS handshake timeout",
     re.MULTILINE,
 )
+NO_REGISTRY = re.compile(r"the image '(.*)' is not on the engine, and its registry did not answer")
+# Names that are certainly wrong, without asking a registry: a typo in an official image's, or a tag of
+# `python` that there has never been.
+OFFICIAL = ("alpine", "busybox", "debian", "fedora", "nginx", "node", "ubuntu")
+PYTHON = re.compile(
+    r"python(:(latest|(3(\.(\d|1[0-5])(\.\d+)?)?-?)?"
+    r"(slim|alpine[\d.]*|(slim-)?(trixie|bookworm|bullseye))?))?"
+)
 # What apt and pip print before they try again.
 TRIES_AGAIN = re.compile(r"^Ign:\d+ http|: Retrying \(Retry\(", re.MULTILINE)
 # A pattern in the message, the name of the mistake, and what more to say the second time.
 MISTAKES = (
     (
-        r"base image '(.*)' is not available",
+        r"base image '(.*)' is not available|its registry did not answer",
         "base-image",
         "This exercise is made for the base image python:3.13-slim.",
     ),
@@ -83,6 +91,12 @@ def no_answer() -> CourseError:
     )
 
 
+def may_exist(image: str) -> bool:
+    """Return whether there may be an image of this name in a registry."""
+    name = image.partition(":")[0]
+    return "/" in name or name in OFFICIAL or PYTHON.fullmatch(image) is not None
+
+
 def explain_failed_build(failure: BuildFailed) -> Exception:
     """Return the Mistake behind a failed build, or a CourseError if it is not the student's."""
     text = "\n".join([failure.message, *failure.output])
@@ -91,6 +105,12 @@ def explain_failed_build(failure: BuildFailed) -> Exception:
         return CourseError(failure.message, failure.hint)
     if is_network_failure(failure):
         return no_answer()
+    if (match := NO_REGISTRY.search(text)) and may_exist(match[1]):
+        return CourseError(
+            f"The image {match[1]} is not on the engine, and its registry did not answer, so it could "
+            "not be checked.",
+            "Connect to the internet, or use python:3.13-slim.",
+        )
     for pattern, name, more in MISTAKES:
         if re.search(pattern, text, re.IGNORECASE | re.DOTALL):
             return Mistake(name, failure.message, failure.hint, more)

@@ -370,6 +370,11 @@ def _rewrite(name: str, value: str, command: Command, sandbox: Sandbox) -> list[
 
 def read_ports(value: str) -> list[Publish]:
     """Return the ports of a `--publish`, several for a range; none if docker would refuse it."""
+    if "=" in value:  # docker reads published=5005,target=5000 as 5005:5000
+        fields = dict(field.partition("=")[::2] for field in value.split(","))
+        value = (
+            f"{fields.get('published', '')}:{fields.get('target')}/{fields.get('protocol', 'tcp')}"
+        )
     match = PUBLISH.fullmatch(value)
     if not match:
         return []

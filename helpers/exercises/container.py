@@ -229,6 +229,12 @@ def explain_start(message: str, find_program: Callable[[str], str]) -> CourseErr
             "CMD, or what comes after the image's name, is the program and its arguments. In the "
             "JSON form, each word has its own quotes.",
         )
+    if "bind source path does not exist" in message:
+        return Mistake(
+            "no-such-folder",
+            seen,
+            "The folder that this mounts doesn't exist. -v would create it, --mount doesn't.",
+        )
     return Mistake("cannot-start", seen, "Docker's message names the part that it can't use.")
 
 

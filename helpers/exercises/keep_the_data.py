@@ -21,7 +21,7 @@ from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import Sandbox, open_sandbox
 from helpers.process import wait_until
 
-IMAGE, DATA = "counter", "/data"
+IMAGE, DATA, FOLDER = "counter", "/data", "data"
 ANONYMOUS = re.compile(r"[0-9a-f]{64}")  # the name that Docker gives to a volume without one
 TASK = Task(
     "06-keep-the-data",
@@ -31,7 +31,8 @@ TASK = Task(
     f"The image {IMAGE} is built from apps/counter: it counts the visits to its page on port 5000 "
     f"and keeps the count in the file {DATA}/count. With the command below, the count starts again "
     "whenever the container is replaced. Change the command so that the count survives "
-    "`docker rm -f counter` and a second run of the same line.",
+    "`docker rm -f counter` and a second run of the same line. It is run in a copy of that folder, "
+    f"which also has an empty folder {FOLDER}.",
     "docker run -d --name counter -p 5005:5000 counter\n",
 )
 
@@ -65,6 +66,7 @@ class Trial:
 def begin(typed: str, engine: Engine, on_progress: Progress) -> Iterator[Trial]:
     """Yield the trial of a command."""
     with open_sandbox(engine, "counter", on_progress) as sandbox:
+        (sandbox.folder / FOLDER).mkdir()  # --mount creates no folder, as -v does
         yield Trial(typed, sandbox)
 
 

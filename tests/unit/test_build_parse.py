@@ -223,6 +223,15 @@ def test_exit_codes_are_explained(code, expected):
 
 
 @pytest.mark.parametrize(
+    ("program", "hint"), [("source", "called `.`"), ("adduser", "useradd"), ("pp", "its spelling")]
+)
+def test_missing_programs_have_hints(program, hint):
+    output = f"/bin/sh: 1: {program}: not found\n".encode()
+    error = failed("[2/3] RUN x", "did not complete successfully: exit code: 127", SOURCE, output)
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
     ("name", "error", "tail", "expected"),
     [
         ("[2/3] RUN pip install x", "write /x: no space left on device", "", "disk is full"),
@@ -246,6 +255,13 @@ def test_exit_codes_are_explained(code, expected):
             "ERROR: failed to solve: nope:2: failed to resolve source metadata for "
             "docker.io/library/nope:2: pull access denied",
             "base image 'nope:2'",
+        ),
+        (
+            "[internal] load metadata for docker.io/library/nope:2",
+            "failed to do request",
+            "ERROR: failed to solve: nope:2: failed to resolve source metadata for "
+            "docker.io/library/nope:2: failed to do request: Head: dial tcp: no such host",
+            "'nope:2' is not on the engine, and its registry did not answer",
         ),
         ("", "", "ERROR: failed to build: failed to solve: something new", "something new"),
         ("", "", "", "no reason"),

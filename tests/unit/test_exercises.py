@@ -281,6 +281,17 @@ NO_CONNECTION = "Unable to connect to deb.debian.org:http: [IP: 192.0.2.1 80]"
 NO_PACKAGE = "E: Unable to locate package gcc"
 
 
+NO_REGISTRY = "the image {!r} is not on the engine, and its registry did not answer."
+MAY_EXIST = (
+    "python:3.13-alpine",
+    "python:3.12-slim-bullseye",
+    "python:slim-bookworm",
+    "debian:bookworm-slim",
+    "ghcr.io/astral-sh/uv:latest",
+)
+DO_NOT_EXIST = ("pyhton:3.13-slim", "python:3.13_slim", "python:3.31-slim", "python:3.13-small")
+
+
 @pytest.mark.parametrize(
     ("message", "output", "name"),
     [
@@ -296,6 +307,8 @@ NO_PACKAGE = "E: Unable to locate package gcc"
         ("The build failed: the engine's disk is full (no space left on device).", (), ""),
         (f"{LAYER_LOST[0]}\n  Dockerfile, line 3: COPY . .", (), ""),
         ("The build failed: the base image 'x' is not available.", (), "base-image"),
+        *[(NO_REGISTRY.format(image), (), "") for image in MAY_EXIST],
+        *[(NO_REGISTRY.format(image), (), "base-image") for image in DO_NOT_EXIST],
         ("The Dockerfile has an unknown instruction: X.", (), "unknown-instruction"),
         ("The build failed: something new.", (), "build-fails"),
     ],
