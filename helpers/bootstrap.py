@@ -118,9 +118,9 @@ def create(lock: Path) -> None:
                 if VENV.exists():
                     with step("removing .venv: incomplete, outdated or from another folder"):
                         shutil.rmtree(VENV)
-                with step("Python environment .venv"):
+                with step("creating the Python environment .venv"):
                     create_venv()
-            with step(f"packages from {lock.name}, hashes checked"):
+            with step(f"installing packages from {lock.name} (hashes checked)"):
                 install(lock)
         configure(environment(lock) / "bin/python")
         # Written last: a half-made environment has no stamp.
@@ -137,8 +137,8 @@ def create_venv() -> None:
     reason, hint = output.splitlines()[-1], "Check this folder's permissions and free space."
     if "ensurepip" in output or "No module named venv" in output:
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-        reason = "this Python has no venv module."
-        hint = f"sudo apt install {package}   (then run this command again)"
+        reason = "its module venv or ensurepip is missing."
+        hint = f"On Debian or Ubuntu: sudo apt install {package}   (then run this command again)"
     raise SetupError(f"Can't create .venv: {reason}\n→ {hint}")
 
 

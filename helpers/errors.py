@@ -102,13 +102,10 @@ class Mistake(CourseError):
         super().__init__(seen, " ".join(hints))
         self.name, self.seen, self.hints = name, seen, hints
 
-    def hint_for(self, earlier: Sequence[str]) -> str:
-        """Return the hint for this try; `earlier` names the mistakes of the tries before."""
-        return " ".join(self.hints[: 1 + list(earlier).count(self.name)])
-
-    def hints_after(self, earlier: Sequence[str]) -> tuple[str, ...]:
-        """Return the hints that `hint_for` keeps for later tries."""
-        return self.hints[1 + list(earlier).count(self.name) :]
+    def split_hints(self, earlier: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        """Return this try's hint, and those for later; `earlier` names the mistakes before it."""
+        count = 1 + list(earlier).count(self.name)
+        return " ".join(self.hints[:count]), self.hints[count:]
 
 
 class DockerCommandFailed(CourseError):
@@ -118,8 +115,8 @@ class DockerCommandFailed(CourseError):
 
     def __init__(self, line: str, docker_code: int, *, printed: bool, advice: str = "") -> None:
         super().__init__(
-            f"docker failed with exit code {docker_code}: {line}",
-            advice or ("See its output above." if printed else "It printed no error message."),
+            f"The command exited with code {docker_code}: {line}",
+            advice or ("See its output above." if printed else "It printed nothing."),
         )
         self.docker_code = docker_code
 

@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+all_pids = psutil.pids
 # A process group gets each signal in turn, and so many seconds to end.
 STOP_STEPS = ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
 
@@ -37,12 +38,10 @@ def run(
     )
 
 
-def error_line(
-    completed: subprocess.CompletedProcess[str], default: str = "no reason given"
-) -> str:
+def error_line(completed: subprocess.CompletedProcess[str]) -> str:
     """Return the last line that a program wrote to its standard error."""
     lines = [line for line in (completed.stderr or "").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else default
+    return lines[-1].strip() if lines else "no reason given"
 
 
 def stop_group(
@@ -93,14 +92,6 @@ def has_exited(pid: int) -> bool:
         return True
 
 
-def parent(pid: int) -> int:
-    """Return the id of the process that started a process, 0 when it is gone."""
-    try:
-        return psutil.Process(pid).ppid()
-    except psutil.Error:
-        return 0
-
-
 def children(pid: int, *, recursive: bool = False) -> list[int]:
     """Return the ids of the processes that a process has started."""
     try:
@@ -115,11 +106,6 @@ def command_line(pid: int) -> list[str]:
         return psutil.Process(pid).cmdline()
     except psutil.Error:
         return []
-
-
-def all_pids() -> Iterator[int]:
-    """Yield the ids of all processes."""
-    yield from psutil.pids()
 
 
 def is_port_free(port: int) -> bool:

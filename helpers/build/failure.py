@@ -23,7 +23,10 @@ ENGINE_STOPPED = (
 # something is removed while it exports: the engine removes layers that the build is about to use.
 LOST_LAYER = re.compile(r"failed to prepare extraction snapshot|parent snapshot \S+ does not exist")
 LAYER_LOST = ("The build failed: the engine removed a layer that the build needs.", "Build again.")
-NO_STAGE = ("The Dockerfile has no FROM.", "Start it with a base image: FROM python:3.13-slim.")
+NO_STAGE = (
+    "The Dockerfile has no FROM, or another instruction comes before it.",
+    "Start it with a base image: FROM python:3.13-slim.",
+)
 
 # A pattern in BuildKit's error or output → the message and the hint. The first that matches is
 # used; {0} is its first group that matched.
@@ -47,8 +50,9 @@ _EXPLANATIONS = _DISK_FULL | {
     r"failed to receive status|connection reset by peer|no active session|docker\.sock": ENGINE_STOPPED,
     LOST_LAYER.pattern: LAYER_LOST,
     r'failed to calculate checksum of .*?"/?([^"]+)": not found': (
-        "The build failed: {0!r} is not in the build context.",
-        "Check its spelling, that it is in the folder you build, and that .dockerignore keeps it.",
+        "The build failed: COPY did not find {0!r}.",
+        "Check its spelling. Without --from, it must be in the folder you build (the build context), "
+        "and .dockerignore must not exclude it.",
     ),
     r"resolve source metadata for (?:docker\.io/)?(docker/dockerfile\S*?):? ": (
         "The build failed: the Dockerfile syntax image {0!r} is not available.",

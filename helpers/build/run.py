@@ -23,7 +23,7 @@ from helpers.engine import probe
 from helpers.engine.base_image import named_contexts
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
-from helpers.engine.labels import labels
+from helpers.engine.labels import label_args
 from helpers.errors import BuildFailed, CourseError
 from helpers.process import stop_group
 
@@ -65,7 +65,7 @@ def build_image(
         metadata = Path(record_folder, "metadata.json")
         command = [engine.docker, "buildx", "build", "--progress=rawjson", "--load"]
         command += [f"--tag={tag}", f"--file={file}", f"--target={target}"]
-        command += [f"--label={key}={value}" for key, value in labels().items()]
+        command += label_args()
         command += [f"--build-arg={key}={value}" for key, value in (build_args or {}).items()]
         command += [*(["--no-cache"] if no_cache else []), f"--metadata-file={metadata}"]
         command += [*named_contexts(engine, text), *options, str(folder)]

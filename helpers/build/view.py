@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from helpers.build.dockerfile import shorten
 from helpers.build.result import BuildReport, BuildStep, describe_config
@@ -38,8 +37,6 @@ def _config(instruction: str) -> Sequence[str | Cell]:
     )
 
 
-def _bundle(report: BuildReport) -> dict[str, Any]:
-    return {"text/plain": report.text(), "text/html": build_html(report)}
-
-
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {BuildReport: _bundle}
+RENDERERS = {
+    BuildReport: lambda report: {"text/plain": report.text(), "text/html": build_html(report)}
+}

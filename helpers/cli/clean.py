@@ -17,7 +17,10 @@ from helpers.vm import accelerator
 def run(args: argparse.Namespace) -> int:
     """Remove everything, start the private engine for it if needed, and print what was removed."""
     if find.find_user_engine() is None and not PrivateEngine().root.is_dir():
-        print("Nothing to clean: the course has not been set up here.")
+        print(
+            "Nothing to clean: no Docker Engine is running, and there is no private engine. "
+            "If you used your own engine, start it and run this command again."
+        )
         return ExitCode.SUCCESS
     accelerator.forget()
     engine = find.connect()

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 FILES = Path(__file__).parent / "jupyterlab"
 TABLE_OF_CONTENTS = "@jupyterlab/toc:plugin"
@@ -35,7 +34,8 @@ def configure(root: Path, *, presenting: bool = False) -> dict[str, str]:
     # JupyterLab asks whether to fetch news until this is set.
     news = settings / "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     if not news.exists():
-        _write(news, {"fetchNews": "false"})
+        news.parent.mkdir(parents=True, exist_ok=True)
+        news.write_text(json.dumps({"fetchNews": "false"}))
     # Slides that were open at the end would start again, before the notebook is loaded.
     shutil.rmtree(settings / "jupyterlab-slideshow", ignore_errors=True)
     if presenting:
@@ -56,8 +56,3 @@ def _save_layout(workspaces: Path) -> None:
 
     layout = {"data": {"layout-restorer:data": LAYOUT}, "metadata": {"id": "default"}}
     WorkspacesManager(str(workspaces)).save("default", json.dumps(layout))
-
-
-def _write(path: Path, settings: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings))

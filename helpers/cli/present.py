@@ -106,8 +106,7 @@ def _markdown_cell(source: str, cell_id: str, metadata: dict[str, Any]) -> Noteb
 
 def slide_type(cell: NotebookNode) -> str | None:
     """Return a cell's slide type, or None."""
-    value: str | None = cell.metadata.get("slideshow", {}).get("slide_type")
-    return value
+    return cell.metadata.get("slideshow", {}).get("slide_type")
 
 
 def starts_slide(cell: NotebookNode) -> bool:

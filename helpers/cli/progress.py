@@ -14,7 +14,9 @@ from helpers.exercises import progress
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--export", action="store_true", help="print your tries as JSON to hand in")
+    parser.add_argument(
+        "--export", action="store_true", help="print your attempts as JSON to hand in"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

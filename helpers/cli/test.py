@@ -94,7 +94,7 @@ def chromium() -> str:
         )
     root = cache_dir() / "chromium"
     if not root.is_dir():
-        with step("Chromium from Debian packages, into your cache folder"):
+        with step("unpacking Chromium into your cache folder"):
             packages.unpack(
                 ["chromium", "fonts-dejavu-core"], root, suites=[packages.os_codename()]
             )

@@ -19,10 +19,7 @@ def list_containers(engine: Engine, project: str, service: str = "") -> list[dic
     wanted = [f"{PROJECT_LABEL}={project}"]
     if service:
         wanted.append(f"{SERVICE_LABEL}={service}")
-    containers: list[dict[str, Any]] = engine.client.api.containers(
-        all=True, filters={"label": wanted}
-    )
-    return containers
+    return engine.client.api.containers(all=True, filters={"label": wanted})
 
 
 def list_volumes(containers: list[dict[str, Any]]) -> set[str]:

@@ -77,8 +77,7 @@ def read_config(engine: Engine, *options: str) -> dict[str, Any]:
             f"Compose can't read the project: {process.error_line(completed)}",
             "Check it with: docker compose config",
         )
-    config: dict[str, Any] = json.loads(completed.stdout)
-    return config
+    return json.loads(completed.stdout)
 
 
 def read_project(engine: Engine) -> Project:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -159,7 +158,8 @@ def build_tarball() -> None:
     tarball = tarball_path()
     part = tarball.with_suffix(".part.tar")
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
-    hooks = [f'{shlex.quote(str(PYTHON_LAYOUT))} "$1"']
+    # As text: in a user namespace, root can't read files of a private home folder.
+    hooks = [PYTHON_LAYOUT.read_text(encoding="utf-8")]
     if Path(CA_BUNDLE).is_file():  # the proxy of a school or company signs with its own certificate
         hooks.append(f'cp {CA_BUNDLE} "$1{CA_BUNDLE}"')
     # mmdebstrap's helper programs are in the same folder.

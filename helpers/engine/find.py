@@ -23,8 +23,8 @@ FLOOR = 23
 INSTALL_COMMANDS = {
     "ubuntu": "sudo apt install docker.io docker-buildx docker-compose-v2",
     "trixie": "sudo apt install docker.io docker-cli docker-buildx docker-compose",
-    "fedora": "sudo dnf install moby-engine docker-buildx docker-compose",
-    "arch": "sudo pacman -S docker docker-buildx docker-compose",
+    "fedora": "sudo dnf install moby-engine docker-buildx docker-compose && sudo systemctl enable --now docker",
+    "arch": "sudo pacman -S docker docker-buildx docker-compose && sudo systemctl enable --now docker",
 }
 
 
@@ -41,7 +41,7 @@ def connect() -> Engine:
     private = PrivateEngine()
     reason = private.unavailable_reason()
     if reason:
-        raise EngineUnavailable(f"No Docker Engine is running, and {reason}.", install_hint())
+        raise EngineUnavailable(f"No Docker Engine is running. {reason}", install_hint())
     engine = private.start()
     atexit.register(private.release)
     return engine
@@ -57,6 +57,11 @@ def find_user_engine(*, install: bool = True) -> Engine | None:
     explicit = os.environ.get("DOCKER_HOST", "")
     if explicit == PrivateEngine().host:
         return None
+    if explicit and not explicit.startswith(("unix://", "tcp://")):
+        raise EngineUnavailable(
+            f"DOCKER_HOST is {explicit}, but the course supports only unix:// and tcp:// addresses.",
+            "To use an engine on this machine, run: unset DOCKER_HOST",
+        )
     for host in [explicit] if explicit else _candidates():
         try:
             answer = probe.ask(host)

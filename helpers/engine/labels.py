@@ -38,6 +38,11 @@ def labels() -> dict[str, str]:
     return {OWNER_LABEL: owner_id(), SESSION_LABEL: _session(os.getpid())}
 
 
+def label_args() -> list[str]:
+    """Return the labels as arguments of a docker command."""
+    return [f"--label={name}={value}" for name, value in labels().items()]
+
+
 def name_taken(host: str, image: str) -> str:
     """Return a warning if another checkout has built `image`, otherwise ""."""
     if image.startswith(TOOLS):

@@ -21,14 +21,13 @@ from helpers.exercises import (
     small_and_safe,
 )
 from helpers.exercises.checks import HandsOn
-from helpers.exercises.frame import Check, Exercise, Task, Verdict
+from helpers.exercises.frame import Task, Verdict
+from helpers.exercises.prediction import Prediction
 from helpers.paths import CHECKOUT
-
-__all__ = ["Check", "Task", "Verdict", "grade", "solution", "task", "tasks"]
 
 SOLUTIONS = CHECKOUT / "tests" / "exercises"
 # In the order of the chapters.
-EXERCISES: dict[str, Exercise | HandsOn] = {
+EXERCISES: dict[str, HandsOn | Prediction] = {
     each.id: each
     for each in (
         shared_or_own.EXERCISE,
@@ -82,7 +81,7 @@ def grade(
     return exercise.grade(submission, on_progress=on_progress)
 
 
-def find(task_id: str) -> Exercise | HandsOn:
+def find(task_id: str) -> HandsOn | Prediction:
     """Return the exercise with this id. Raises CourseError if there is none."""
     if task_id not in EXERCISES:
         raise CourseError(

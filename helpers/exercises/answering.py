@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 from helpers.errors import Mistake
-from helpers.exercises.container import Container, pause
+from helpers.exercises.container import Container
 from helpers.process import wait_until
 
 PORT = 5000
@@ -19,38 +19,43 @@ LOGGED_MISTAKES = (
     (
         "sh: 1: [",
         "json-quotes",
-        "The list in CMD is not valid JSON, so Docker gave the whole line to a shell.",
-        "Strings in JSON have double quotes.",
+        "The list in CMD or ENTRYPOINT is not valid JSON, so Docker gave the whole line to a shell.",
+        "Each string has straight double quotes. There is a comma between two strings, and none "
+        "after the last.",
     ),
     (
         "Could not locate a Flask application",
         "app-not-found",
         "flask looks for app.py in the working directory, and it is not there.",
-        "Compare the folder that COPY writes to with the WORKDIR in which CMD runs.",
+        "Either COPY writes to another folder than the WORKDIR in which CMD runs, or something is "
+        "mounted over that folder and hides the file.",
     ),
     (
         "No module named 'app'",
         "app-not-found",
         "gunicorn looks for app.py in the working directory, and it is not there.",
-        "Compare the folder that COPY writes to with the WORKDIR in which CMD runs.",
+        "Either COPY writes to another folder than the WORKDIR in which CMD runs, or something is "
+        "mounted over that folder and hides the file.",
     ),
     (
         "No module named",
         "package-not-installed",
         "Python finds no module of this name: a package is not installed in this image, or CMD names "
         "a file that is not in the working directory.",
-        "requirements.txt names the packages; a RUN installs them while the image is built.",
+        "requirements.txt names the packages. A RUN installs them, and they must be in the stage that "
+        "becomes the image.",
     ),
     (
         "can't open file",
         "app-not-found",
         "The file that CMD starts is not in the working directory.",
-        "Compare the folder that COPY writes to with the WORKDIR in which CMD runs.",
+        "Either COPY writes to another folder than the WORKDIR in which CMD runs, or something is "
+        "mounted over that folder and hides the file.",
     ),
     (
         "Read-only file system",
         "read-only",
-        "The app can't write: what is mounted there is read-only.",
+        "The app can't write there: the mount, or the container's whole file system, is read-only.",
         "A mount is read-only with :ro or readonly, and a whole container with --read-only.",
     ),
     (
@@ -62,8 +67,10 @@ LOGGED_MISTAKES = (
     (
         "Permission denied",
         "permission-denied",
-        "The user that process 1 runs as may not use this file.",
-        "USER sets who runs CMD; COPY --chown sets whose the files are.",
+        "Process 1 may not open or run this file. That depends on who runs process 1, and on the "
+        "owner and the permissions of the file.",
+        "USER or --user sets who runs it, COPY --chown whose the file is. A .py file is normally not "
+        "executable: CMD starts a program that reads it.",
     ),
 )
 
@@ -152,7 +159,7 @@ def _explain_status(container: Container, response: requests.Response) -> Mistak
 
 def stays_up(container: Container, port: int = PORT) -> None:
     """Raise Mistake if the app no longer answers a moment later."""
-    pause()
+    time.sleep(1)  # a server can end a moment after it started
     host_port = container.host_port(port)
     if not container.is_running or host_port is None or get(host_port) is None:
         raise explain_silence(container, port)
@@ -191,19 +198,28 @@ def explain_silence(container: Container, port: int = PORT) -> Mistake:
             "The server must listen on all of the container's addresses. flask run and gunicorn each "
             "have an option for the address.",
         )
+    if port in listening:
+        return Mistake(
+            "not-reachable",
+            f"The app listens on port {port} of the container, but a request from outside gets no "
+            "answer.",
+            "Is the port published for TCP, and is the container on a network that leads to the "
+            "host? The app must also answer plain HTTP.",
+        )
     if listening:
         ports = ", ".join(map(str, listening))
         return Mistake(
             "other-port",
             f"In the container, the app listens on port {ports}, not on {port}.",
             f"Requests are sent to port {port} of the container, and nothing listens there.",
-            "flask run has an option, and an environment variable, for its port; 5000 is what it "
-            "uses without them. EXPOSE and -p don't change where the app listens.",
+            "flask run uses port 5000, and gunicorn 127.0.0.1:8000, unless an option says otherwise. "
+            "EXPOSE and -p don't change where the app listens.",
         )
     return Mistake(
         "nothing-listens",
-        f"The container runs, but no program in it listens on a port.{last}",
-        "CMD says which program the container starts. Does it start the server?",
+        f"No program in the container listens on a port.{last}",
+        "Does the container start the server at all? If it does, its output says why the server does "
+        "not get ready. A restart policy starts a failed server again and again.",
     )
 
 
@@ -231,7 +247,9 @@ def _explain_end(state: dict[str, Any], log: list[str], last: str) -> Mistake:
             "ends-at-once",
             seen,
             "A container runs as long as its first program. This one had nothing more to do.",
-            "The first program must be the server: CMD (or ENTRYPOINT) says which one it is.",
+            "The first program must be the server. `python app.py` only defines the app, and ends. "
+            "CMD or ENTRYPOINT says what starts, unless words after the image's name, or command:, "
+            "replace it.",
         )
     return Mistake(
         "program-fails",

@@ -235,7 +235,7 @@ def is_removed_with_volumes(trial: Trial) -> str:
         f"{trial.visits} visits before down -v, {after} after the next up. {source} is mounted at "
         f"{left[0]['Destination']}, and is still there.",
         "`down -v` removes the volumes of the project. A folder of the host is not a volume, so "
-        "the data stays, also when you mean to start afresh.",
+        "the data stays, even if you want to start afresh.",
         "Before the colon, a path is a folder of the host; a name is a volume, which must also be "
         "declared under the top-level volumes:.",
     )
@@ -351,7 +351,8 @@ NO_DATABASE = (
         "other-password",
         "The database knows another user or password than the ones in DATABASE_URL. The image sets "
         "them from its own variables, at its first start.",
-        "Which password does POSTGRES_PASSWORD give to db, and which one is in the URL?",
+        "Compare both parts of the URL with the variables of db: the user with POSTGRES_USER (postgres "
+        "if that is not set), and the password with POSTGRES_PASSWORD.",
     ),
     (
         "no password supplied",

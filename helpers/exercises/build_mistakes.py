@@ -30,19 +30,25 @@ MISTAKES = (
     (
         r"base image '(.*)' is not available|its registry did not answer",
         "base-image",
-        "This exercise is made for the base image python:3.13-slim.",
+        "FROM needs python:3.13-slim here. COPY --from needs the name of a stage, spelled as it is "
+        "after AS.",
     ),
     (
-        r"is not in the build context",
+        r"COPY did not find",
         "not-in-context",
-        "COPY reads only from the folder that is built. This one has app.py and requirements.txt.",
+        "COPY reads from the folder that is built; COPY --from=STAGE reads from that stage. Compare "
+        "the path with what is there.",
     ),
     (
         r"unknown instruction",
         "unknown-instruction",
         "The instructions are FROM, WORKDIR, COPY, RUN, EXPOSE, ENV, CMD and a few more.",
     ),
-    (r"has no FROM|is empty", "no-base-image", "Each image is built on another one."),
+    (
+        r"has no FROM|is empty",
+        "no-base-image",
+        "FROM comes before all other instructions; only ARG may stand above it.",
+    ),
     (r"can't be read", "not-readable", "The line shown has the wrong form for its instruction."),
     (
         r"exit code 127|: not found|executable file not found",
@@ -62,12 +68,13 @@ MISTAKES = (
     (
         r"No matching distribution|Could not find a version",
         "no-such-package",
-        "Compare the name with those in requirements.txt.",
+        "Compare the name and the version with those in requirements.txt.",
     ),
     (
         r"exit code 137|Killed|Cannot fork|MemoryError|Resource temporarily unavailable",
         "out-of-memory",
-        "A build in this exercise gets 1.5 GB of memory and 400 processes.",
+        "A build may be limited to 1.5 GB of memory and 400 processes here. Installing the app's "
+        "packages needs far less.",
     ),
     (r"exit code", "run-fails", "Read the last lines of its output: they say what went wrong."),
 )

@@ -26,6 +26,7 @@ from helpers import process
 from helpers.build.run import build_image
 from helpers.compose.adapt import adapt_project
 from helpers.compose.containers import list_containers, list_volumes
+from helpers.compose.project import read_config
 from helpers.engine.engine import Engine
 from helpers.errors import BuildFailed, CourseError, Mistake
 from helpers.exercises.checks import HandsOn, Progress, check
@@ -71,21 +72,16 @@ class Trial:
 
         Raises Mistake if Compose can't read it, or if it is refused.
         """
-        command = ("compose", "--project-directory", str(self.folder), "config", "--format", "json")
-        completed = self.engine.run(*command)
-        if completed.returncode:
-            message = process.error_line(completed).replace(f"{self.folder}/", "")
-            raise Mistake(
-                "not-readable",
-                f"Compose can't read the project: {message}",
-                "Check it with: docker compose config",
-            )
-        config: dict[str, Any] = json.loads(completed.stdout)
+        try:
+            config = read_config(self.engine, "--project-directory", str(self.folder))
+        except CourseError as error:
+            seen = error.message.replace(f"{self.folder}/", "")
+            raise Mistake("not-readable", seen, error.hint) from None
         if not {WEB, DB} <= set(config["services"]) or "build" not in config["services"][WEB]:
             raise Mistake(
                 "services-missing",
                 "The project needs the services web, which is built, and db.",
-                "Keep their names in compose.yaml.",
+                "In compose.yaml, keep both names, and build: for web.",
             )
         check_model(config, self.folder)
         adapt(config, self.engine)
@@ -94,8 +90,7 @@ class Trial:
     @property
     def web(self) -> dict[str, Any]:
         """Return the settings of the service web."""
-        settings: dict[str, Any] = self.config["services"][WEB]
-        return settings
+        return self.config["services"][WEB]
 
     def compose(self, *args: str) -> None:
         """Run a Compose command on the copy. Raises CourseError with its message if it fails."""
@@ -238,7 +233,7 @@ def builds(trial: Trial) -> str:
     try:
         build_image(context, tag=tag, dockerfile=dockerfile, engine=trial.engine)
     except BuildFailed as failure:
-        hint = "Read the build's message: it names the line."
+        hint = "Run `docker compose build web` in your folder: its output names the line."
         raise Mistake("not-built", str(failure).splitlines()[0], hint) from None
     trial.images.append(tag)
     trial.web["image"] = tag
@@ -292,7 +287,7 @@ def waits_for_database(trial: Trial) -> str:
             request_from_inside(trial, "/")
             raise CourseError("The web container did not answer in time.")
     except CourseError as error:  # nothing else says why a project does not start
-        hint = "Read: docker compose logs web"
+        hint = "Run `docker compose up -d` in your folder, then read `docker compose logs`."
         raise Mistake("web-does-not-run", error.message, hint) from None
     raise Mistake(
         "web-too-early",
@@ -369,14 +364,14 @@ def logs_requests(trial: Trial) -> str:
 
 @check(needs="builds")
 def stops(trial: Trial) -> str:
-    """The app stops by itself."""
+    """The app ends when docker stop asks it to."""
     trial.listening()
     web = trial.container(WEB)
     trial.engine.run("stop", f"--time={STOP_SECONDS}", web.id)
     code = web.inspect()["State"]["ExitCode"]
     if code == 137:
         seen = f"docker stop had to kill the web container after {STOP_SECONDS} s."
-        hint = "Which program is process 1, and does it pass SIGTERM on?"
+        hint = "Which program is process 1? Does it end on SIGTERM, or pass it on to the app?"
         raise Mistake("killed", seen, hint)
     return f"docker stop: exit code {code}"
 

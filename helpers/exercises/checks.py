@@ -117,7 +117,7 @@ def run_check(
     try:
         return Check(each.title, True, each.run(trial))
     except Mistake as mistake:
-        hint, more = mistake.hint_for(earlier), mistake.hints_after(earlier)
+        hint, more = mistake.split_hints(earlier)
         return Check(each.title, False, mistake.seen, hint, mistake.name, more)
     except Exception as error:
         return Check(each.title, None, describe_trouble(error))
@@ -127,4 +127,8 @@ def describe_trouble(error: Exception) -> str:
     """Return why something could not be checked, with the next step."""
     if isinstance(error, CourseError):
         return str(error)
-    return f"It could not be checked: {type(error).__name__}: {str(error).splitlines()[:1]}"
+    line = "".join(str(error).splitlines()[:1])
+    return (
+        f"It could not be checked: {type(error).__name__}: {line}. Try again; if it happens again, run: "
+        "python3 -m helpers doctor"
+    )

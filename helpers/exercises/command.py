@@ -17,7 +17,7 @@ from pathlib import Path
 
 from helpers.errors import CourseError, Mistake
 from helpers.exercises.sandbox import LIMITS, Sandbox
-from helpers.magic.options import GLOBAL, RUN, TRUE, RunCommand, Table, parse_run
+from helpers.magic.options import GLOBAL, RUN, TRUE, RunCommand, Table, parse_run, shorten_publish
 from helpers.magic.words import Words, split_commands
 
 REFUSED = {
@@ -147,7 +147,8 @@ def refuse(seen: str) -> Mistake:
     return Mistake(
         "refused",
         f"Not run. {seen}",
-        "An exercise runs only what can't harm your machine. This task can be solved without it.",
+        "An exercise allows less than a terminal, so that it can't harm your machine. This task can "
+        "be solved without it.",
     )
 
 
@@ -216,6 +217,8 @@ def _parse(words: Sequence[str]) -> RunCommand:
     before = GLOBAL.parse(words[1:])
     if before.unknown:
         raise explain_early_option(before.unknown[0], "run")
+    if before.options and before.options[0].name in ("--version", "--help"):
+        raise explain_early_option(words[1], "run")
     if before.options:
         raise refuse(f"{before.options[0].name} before `run` changes which engine is used, or how.")
     verbs = [word for word in before.words[:2] if word != "container"]
@@ -232,7 +235,7 @@ def _parse(words: Sequence[str]) -> RunCommand:
             "no-image",
             "The command names no image.",
             "The image's name comes after the options. An option that takes a value takes the "
-            "word after it, also if that is the image's name.",
+            "word after it, even if that is the image's name.",
         ) from error
 
 
@@ -274,7 +277,7 @@ def find_danger(name: str, value: str, folder: Path) -> str:
     if name in REFUSED and value != "false":
         return REFUSED[name]
     if name in NAMESPACES and (value == "host" or value.startswith("container:")):
-        return "it shares part of your machine's, or another container's, isolation"
+        return "it removes part of the isolation from your machine or another container"
     if name == "--network" and value not in NETWORKS:
         return "this exercise has no such network"
     if name == "--log-driver" and value not in LOCAL_LOGS:
@@ -370,12 +373,7 @@ def _rewrite(name: str, value: str, command: Command, sandbox: Sandbox) -> list[
 
 def read_ports(value: str) -> list[Publish]:
     """Return the ports of a `--publish`, several for a range; none if docker would refuse it."""
-    if "=" in value:  # docker reads published=5005,target=5000 as 5005:5000
-        fields = dict(field.partition("=")[::2] for field in value.split(","))
-        value = (
-            f"{fields.get('published', '')}:{fields.get('target')}/{fields.get('protocol', 'tcp')}"
-        )
-    match = PUBLISH.fullmatch(value)
+    match = PUBLISH.fullmatch(shorten_publish(value))
     if not match:
         return []
     ip, host, host_end = match["ip"] or "", match["host"], match["host_end"]

@@ -163,7 +163,9 @@ def _explain_other(verb: str) -> Mistake:
     return Mistake(
         "no-effect",
         f"{typed} was not run.",
-        f"{typed} replaces neither an image nor a container, or Compose does not have it.",
+        f"Compose has no command {typed}, or it neither builds an image nor creates a container."
+        if verb
+        else "The word after docker compose is missing: the command.",
         f"`{KIND} --help` lists the commands. Which one creates and starts containers?",
     )
 

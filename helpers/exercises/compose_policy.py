@@ -34,72 +34,16 @@ READ_KEYS = ("env_file", "label_file", "file")
 
 # Keys of a service that can do no harm, or that the runner replaces. All others are refused.
 SERVICE_KEYS = {
-    "annotations",
-    "attach",
-    "blkio_config",
-    "build",
-    "cap_drop",
-    "command",
-    "configs",
-    "container_name",
-    "cpu_count",
-    "cpu_percent",
-    "cpu_shares",
-    "cpus",
-    "cpuset",
-    "depends_on",
-    "deploy",
-    "develop",
-    "dns",
-    "dns_opt",
-    "dns_search",
-    "domainname",
-    "entrypoint",
-    "environment",
-    "env_file",
-    "expose",
-    "extra_hosts",
-    "group_add",
-    "healthcheck",
-    "hostname",
-    "image",
-    "init",
-    "ipc",
-    "labels",
-    "links",
-    "logging",
-    "mac_address",
-    "mem_limit",
-    "mem_reservation",
-    "mem_swappiness",
-    "memswap_limit",
-    "network_mode",
-    "networks",
-    "pid",
-    "pids_limit",
-    "platform",
-    "ports",
-    "profiles",
-    "pull_policy",
-    "read_only",
-    "restart",
-    "scale",
-    "secrets",
-    "security_opt",
-    "shm_size",
-    "stdin_open",
-    "stop_grace_period",
-    "stop_signal",
-    "tmpfs",
-    "tty",
-    "ulimits",
-    "userns_mode",
-    "uts",
-    "volumes",
-    "working_dir",
-    "user",
-    "cgroup",
-}
+    "annotations", "attach", "blkio_config", "build", "cap_drop", "command", "configs",
+    "container_name", "cpu_count", "cpu_percent", "cpu_shares", "cpus", "cpuset", "depends_on",
+    "deploy", "develop", "dns", "dns_opt", "dns_search", "domainname", "entrypoint", "environment",
+    "env_file", "expose", "extra_hosts", "group_add", "healthcheck", "hostname", "image", "init",
+    "ipc", "labels", "links", "logging", "mac_address", "mem_limit", "mem_reservation",
+    "mem_swappiness", "memswap_limit", "network_mode", "networks", "pid", "pids_limit", "platform",
+    "ports", "profiles", "pull_policy", "read_only", "restart", "scale", "secrets", "security_opt",
+    "shm_size", "stdin_open", "stop_grace_period", "stop_signal", "tmpfs", "tty", "ulimits",
+    "userns_mode", "uts", "volumes", "working_dir", "user", "cgroup",
+}  # fmt: skip
 REASONS = {
     "privileged": REFUSED["--privileged"],
     "cap_add": REFUSED["--cap-add"],
@@ -141,7 +85,7 @@ def resolve(text: str, folder: Path, engine: Engine) -> tuple[dict[str, Any], li
     if completed.returncode:
         raise _explain_unreadable(completed, folder)
     if not _can_parse(text):  # then nobody has looked for files that it reads
-        raise refuse("a form of YAML that the course can't check.")
+        raise refuse("The file uses a form of YAML that the course can't check.")
     config: dict[str, Any] = json.loads(completed.stdout)
     check_model(config, folder)
     return config, [warning.replace(f"{folder}/", "").replace('\\"', '"') for warning in warnings]
@@ -204,7 +148,8 @@ UNREADABLE = (
     (
         r"mapping key .* already defined",
         "key-twice",
-        "A key may appear only once at its level. Put the entries of both under the first one.",
+        "A key may appear only once at its level. Does one of the two belong at another level, or need "
+        "another name? If not, put the entries of both under one key.",
     ),
     (
         r"top-level object must be a mapping|cannot unmarshal|no configuration|empty compose file",
@@ -214,7 +159,7 @@ UNREADABLE = (
     (
         r"(?<![.\w])yaml: |mapping values are not allowed|did not find expected|could not find expected",
         "not-yaml",
-        "This is no valid YAML. Keys of one level start in the same column, what belongs to a key "
+        "This is not valid YAML. Keys of one level start in the same column, what belongs to a key "
         "is indented further, and each entry of a list starts with a dash and a space.",
         "Look at the line named and at the one above it: what may be indented below that one?",
     ),
@@ -228,7 +173,8 @@ UNREADABLE = (
         "wrong-condition",
         "depends_on is a list of services, or has a key for each service with a condition below it. "
         "Compose knows three conditions.",
-        "Docker's documentation of depends_on lists them; each begins with service_.",
+        "A service with a condition has no dash before it. Docker's documentation of depends_on lists "
+        "the conditions; each begins with service_.",
     ),
     (
         r"undefined volume \S*/",
@@ -239,8 +185,10 @@ UNREADABLE = (
     (
         r"undefined volume",
         "volume-not-declared",
-        "A named volume that a service uses must also be declared under the top-level volumes:.",
-        "The second volumes: is not indented, and the volume's name below it ends with a colon.",
+        "Compose takes what is before the colon for the name of a volume. A named volume must also be "
+        "declared under the top-level volumes:. A folder begins with ./ or /.",
+        "The second volumes: is not indented, and the volume's name below it ends with a colon. "
+        "Compose does not run $(pwd).",
     ),
     (
         r"undefined network",
@@ -256,7 +204,9 @@ UNREADABLE = (
     (
         r"(additional properties|Additional property) '?(build|web|db|ports)\b|Additional property (web|db)",
         "outside-services",
-        "Services, and their settings, belong below the key services:.",
+        "This key is at the wrong level. Services belong directly below the key services:, and their "
+        "settings directly below the service's name.",
+        "Compare the indentation of the key with that of its neighbours.",
     ),
     (
         r"[Aa]dditional propert",
@@ -271,7 +221,8 @@ UNREADABLE = (
     (
         r"\bservices must be a mapping",
         "not-indented",
-        "The names of the services are indented below services:, and their settings further.",
+        "Below services:, each service is a name with a colon, indented and without a dash; its "
+        "settings are indented further.",
     ),
     (
         r"must be a string",
@@ -321,7 +272,8 @@ def find_read_files(text: str, folder: Path) -> str:
         if key == "include":
             return "include: the exercise has one file."
         if key in READ_KEYS:
-            for path in _texts(value, set()):
+            nodes = (each for _, each in _entries(value, set()))
+            for path in (str(each.value) for each in nodes if isinstance(each, yaml.ScalarNode)):
                 own = path.replace("${PWD}", ".").replace("$PWD", ".")
                 if "$" in own or find_outside(own, folder):
                     return f"{key}: {path}: it is outside the exercise's folder."
@@ -329,32 +281,19 @@ def find_read_files(text: str, folder: Path) -> str:
 
 
 def _entries(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[str, yaml.Node]]:
-    """Yield all keys of a YAML file, with the nodes of their values, once each."""
+    """Yield all keys below a node of a YAML file with the nodes of their values; "" with a text."""
     if node is None or id(node) in seen:
         return
     seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, yaml.ScalarNode):
+        yield "", node
+    elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             yield str(key.value), value
             yield from _entries(value, seen)
     elif isinstance(node, yaml.SequenceNode):
         for each in node.value:
             yield from _entries(each, seen)
-
-
-def _texts(node: yaml.Node, seen: set[int]) -> Iterator[str]:
-    """Yield all texts in a node."""
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        for _, value in node.value:
-            yield from _texts(value, seen)
-    elif isinstance(node, yaml.SequenceNode):
-        for each in node.value:
-            yield from _texts(each, seen)
-    else:
-        yield str(node.value)
 
 
 # -- what is refused ----------------------------------------------------------------------
@@ -397,7 +336,7 @@ def find_dangers(settings: dict[str, Any], folder: Path) -> Iterator[tuple[str, 
     for key in NAMESPACES:
         value = str(settings.get(key) or "")
         if value == "host" or value.startswith("container:"):
-            yield key, "it shares part of your machine's, or another container's, isolation"
+            yield key, "it removes part of the isolation from your machine or another container"
     for value in settings.get("security_opt") or []:
         if not str(value).startswith("no-new-privileges"):
             yield "security_opt", REFUSED["--security-opt"]

@@ -54,8 +54,7 @@ class Project:
     @property
     def services(self) -> dict[str, Any]:
         """Return the settings of all services, as typed and resolved."""
-        services: dict[str, Any] = self.config["services"]
-        return services
+        return self.config["services"]
 
     def command(self, *args: str) -> list[str]:
         """Return the command line of a Compose command for this project."""
@@ -171,8 +170,8 @@ class Project:
             raise Mistake(
                 "other-image",
                 f"The service {name} names the image {image!r}, which this exercise does not have.",
-                "image: names an image that exists already. The app's own image is built from its "
-                "folder, which another key says.",
+                "The exercise pulls no images: it has postgres:17, and the app's own image is built "
+                "from its folder, which another key says.",
             )
         return image
 
@@ -219,7 +218,8 @@ UP_MISTAKES = (
     (
         "exited (",
         "dependency-ended",
-        "A service that another one waits for has ended. `docker compose logs` shows why.",
+        "A service that another one waits for has ended. To see why, start the file yourself and "
+        "run `docker compose logs`.",
     ),
     (
         "not found",

@@ -6,7 +6,6 @@ import re
 import subprocess
 import tarfile
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,9 +26,8 @@ MACHINE_TROUBLE = re.compile(
 )
 PORT_TRIES = 5
 LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp, proc(5)
-DOCKER_DNS = (
-    "0B00007F"  # 127.0.0.11: Docker's own name server, on networks other than the default one
-)
+# 127.0.0.11: Docker's own name server, on networks other than the default one.
+DOCKER_DNS = "0B00007F"
 LOOPBACK = ("0100007F", "00000000000000000000000001000000")
 
 
@@ -42,8 +40,7 @@ class Container:
 
     def inspect(self) -> dict[str, Any]:
         """Return what the engine knows about it."""
-        details: dict[str, Any] = self.engine.client.api.inspect_container(self.id)
-        return details
+        return self.engine.client.api.inspect_container(self.id)
 
     @property
     def status(self) -> str:
@@ -209,25 +206,26 @@ def explain_start(message: str, find_program: Callable[[str], str]) -> CourseErr
         return Mistake(
             "option-after-image",
             seen,
-            f"{match[1]} comes after the image's name, so Docker took it for the program to start "
-            "in the container. The options of docker run come before the image's name.",
+            f"Docker took {match[1]} for the program to start in the container. It is the first "
+            "word of CMD, or the first one after the image's name. The options of docker run come "
+            "before the image's name.",
         )
     if match and "in $PATH" in message and (path := find_program(match[1])):
         return Mistake(
             "not-on-path",
             seen,
-            f"The image has {path}, in a folder that is not in PATH. Docker looks for programs in "
-            "the folders of PATH only.",
-            "A virtual environment, and a pip that is not root, put programs into a folder of "
-            "their own. ENV can add it to PATH.",
+            f"The image has {path}, but process 1 found it in no folder of PATH. Is its folder in "
+            "PATH, and may the user that USER names open it?",
+            "A virtual environment and `pip install --user` put programs into a folder of their "
+            "own, which ENV can add to PATH. Only root can open /root.",
         )
     if match:
         return Mistake(
             "no-such-program",
             seen,
-            f"Docker tried to start a program called {match[1]!r}, and the image has none.",
-            "CMD, or what comes after the image's name, is the program and its arguments. In the "
-            "JSON form, each word has its own quotes.",
+            f"Docker tried to start a program called {match[1]!r}, and found none of that name.",
+            "A program comes with the base image, or a RUN installs it in the stage that becomes "
+            "the image. In the JSON form of CMD, each word has its own quotes.",
         )
     if "bind source path does not exist" in message:
         return Mistake(
@@ -235,9 +233,11 @@ def explain_start(message: str, find_program: Callable[[str], str]) -> CourseErr
             seen,
             "The folder that this mounts doesn't exist. -v would create it, --mount doesn't.",
         )
+    if match := re.search(r'exec: "(.*?)": .*permission denied', message):
+        return Mistake(
+            "not-executable",
+            seen,
+            f"Docker can't run {match[1]}: it is a folder, or a file that is not executable.",
+            "CMD starts a program, such as python or flask, which reads the app's file.",
+        )
     return Mistake("cannot-start", seen, "Docker's message names the part that it can't use.")
-
-
-def pause(seconds: float = 1.0) -> None:
-    """Wait before a second look: a server can end a moment after it started."""
-    time.sleep(seconds)

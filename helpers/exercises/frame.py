@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,12 +82,3 @@ class Verdict:
         return "\n".join([self.headline, *(check.text() for check in self.checks)])
 
     __str__ = text
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """An exercise: a function that returns its task, and one that grades a submission."""
-
-    id: str
-    task: Callable[[], Task]
-    grade: Callable[..., Verdict]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from helpers.exercises.answering import read_json
 from helpers.exercises.app_images import ensure_app_image
 from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.command import Command, read_command
-from helpers.exercises.container import Container, pause
+from helpers.exercises.container import Container
 from helpers.exercises.frame import Task
 from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import Sandbox, open_sandbox
@@ -80,7 +81,7 @@ def is_docker_run(trial: Trial) -> str:
 def counts(trial: Trial) -> str:
     """The app counts visits."""
     before = visit(trial.first)
-    pause(0.5)
+    time.sleep(0.5)
     after = visit(trial.first)
     if after <= before:
         raise Mistake(

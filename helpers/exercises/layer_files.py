@@ -34,7 +34,9 @@ class LayerFile:
     def describe(self) -> str:
         """Return where the file is, and whether a container still sees it."""
         where = f"/{self.path} is in layer {self.layer} (`{self.instruction[:80]}`)"
-        return f"{where}; layer {self.hidden_by} only hides it" if self.hidden_by else where
+        return (
+            f"{where}; layer {self.hidden_by} removes or replaces it" if self.hidden_by else where
+        )
 
 
 Sought = Callable[[str, bytes], bool]
@@ -48,8 +50,7 @@ def search_layers(engine: Engine, image: str, **sought: Sought) -> dict[str, lis
     results: dict[str, list[LayerFile]] = {name: [] for name in sought}
     paths_by_layer: list[set[str]] = []
     with tempfile.TemporaryFile() as saved:
-        for chunk in engine.client.api.get_image(image):
-            saved.write(chunk)
+        saved.writelines(engine.client.api.get_image(image))
         saved.seek(0)
         with tarfile.open(fileobj=saved) as archive:
             (manifest,) = json.load(_open(archive, "manifest.json"))

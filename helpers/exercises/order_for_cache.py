@@ -123,8 +123,8 @@ def installs_again(trial: Trial) -> str:
         raise Mistake(
             "ignores-requirements",
             "After a line was added to requirements.txt, no RUN step ran again.",
-            "The packages stay as they were, whatever requirements.txt says. The file must be "
-            "there when they are installed, and be read.",
+            "No RUN installs what requirements.txt says. A RUN must read the file while the image "
+            "is built, so the file must be in the image by then.",
             "pip reads a file of requirements with its option -r.",
         )
     return f"{EXTRA}=={trial.extra} was added: installed again"
@@ -144,7 +144,7 @@ def answers(trial: Trial) -> str:
         raise Mistake(
             "ignores-requirements",
             f"{EXTRA}=={trial.extra} was added to requirements.txt, and the app can't import it.",
-            "The step ran again, and did not install what requirements.txt says.",
+            "A RUN ran again, but did not install what requirements.txt says.",
             "pip reads a file of requirements with its option -r.",
         )
     return f"GET / on port 5000: 200 OK, with {EXTRA} {trial.extra}"

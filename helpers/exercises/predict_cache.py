@@ -6,7 +6,7 @@ Grading builds both Dockerfiles of the sample app and compares each step: no ans
 from __future__ import annotations
 
 from helpers.build.dockerfile import STEP_KEYWORDS, parse, shorten
-from helpers.exercises.frame import Check, Exercise, Task
+from helpers.exercises.frame import Check, Task
 from helpers.exercises.prediction import Answers, Prediction, Progress
 from helpers.experiments.caching.measure import DOCKERFILES, compare_orders, find_app
 from helpers.experiments.caching.result import OrderExperiment, OrderResult, StepResult
@@ -86,7 +86,4 @@ def explain_outcome(step: StepResult, order: OrderResult) -> str:
     return f"{EDIT} is among the files it copies" if copies else "it had no cache to use"
 
 
-PREDICTION = Prediction(
-    TASK_ID, list_questions, ANSWERS, measure, check_answer, "order", "build step"
-)
-EXERCISE = Exercise(TASK_ID, make_task, PREDICTION.grade)
+EXERCISE = Prediction(TASK_ID, make_task, measure, check_answer, "order", "build step")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from helpers.errors import CourseError
-from helpers.exercises.frame import Check, Verdict
+from helpers.exercises.frame import Check, Task, Verdict
 
 Answers = dict[str, dict[str, str | None]]
 Progress = Callable[[str], None] | None
@@ -20,14 +20,13 @@ NOT_ANSWERED = "not answered"
 class Prediction:
     """An exercise of this kind.
 
-    `list_questions` returns {group: {question: None}}, `measure` runs what the questions are about,
-    and `check_answer` compares the answer of a group's question with the result. `group` and
-    `question` are the words for the two in messages.
+    `task` returns the task, `measure` runs what the questions are about, and `check_answer` compares
+    the answer of a group's question with the result. `group` and `question` are the words for the
+    two in messages.
     """
 
-    task_id: str
-    list_questions: Callable[[], Answers]
-    choices: tuple[str, ...]
+    id: str
+    task: Callable[[], Task]
     measure: Callable[[Progress], Any]
     check_answer: Callable[[str, str, str, Any], Check]
     group: str
@@ -41,7 +40,7 @@ class Prediction:
         """
         start = time.monotonic()
         passed, checks = self._check(self.read(submission), on_progress)
-        return Verdict(self.task_id, passed, checks, time.monotonic() - start)
+        return Verdict(self.id, passed, checks, time.monotonic() - start)
 
     def _check(
         self, answers: Answers, on_progress: Progress
@@ -63,11 +62,12 @@ class Prediction:
 
     def read(self, submission: object) -> Answers:
         """Return the answer to every question, None if it has none. Raises CourseError."""
-        words = " or ".join(map(repr, self.choices))
+        task = self.task()
+        words = " or ".join(map(repr, task.choices))
         shape = f"Give {{{self.group}: {{{self.question}: {words}}}}}, as in the task's start."
         if not isinstance(submission, Mapping):
             raise CourseError(f"The submission is {type(submission).__name__}, not a dict.", shape)
-        answers = self.list_questions()
+        answers: Answers = task.start
         if len(answers) == 1 and submission and not set(submission) & set(answers):
             submission = {next(iter(answers)): submission}  # one group needs no name
         for group, questions in submission.items():
@@ -85,7 +85,7 @@ class Prediction:
                         f"Choose one of: {'; '.join(answers[group])}.",
                     )
                 word = answer.strip().lower() if isinstance(answer, str) else answer
-                if word is not None and word not in self.choices:
+                if word is not None and word not in task.choices:
                     raise CourseError(
                         f"Invalid answer {answer!r} for {name!r}.", f"Answer {words}."
                     )

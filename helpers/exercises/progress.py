@@ -108,7 +108,7 @@ class ProgressMap:
     """A row for each task: its chapter, title, state and number of tries."""
 
     rows: tuple[tuple[str, str, str, str], ...]
-    HEADS = ("chapter", "exercise", "state", "tries")
+    HEADS = ("chapter", "exercise", "state", "attempts")
 
     def text(self) -> str:
         """Return a table for a terminal."""

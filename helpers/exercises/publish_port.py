@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from helpers.exercises.answering import explain_silence, read_json, stays_up
 from helpers.exercises.app_images import ensure_app_image
 from helpers.exercises.checks import HandsOn, Progress, check
 from helpers.exercises.command import Command, Publish, read_command
-from helpers.exercises.container import Launch, pause
+from helpers.exercises.container import Launch
 from helpers.exercises.frame import Task
 from helpers.exercises.lazy import lazy
 from helpers.exercises.sandbox import Sandbox, open_sandbox
@@ -80,9 +81,9 @@ def runs_in_background(trial: Trial) -> str:
             "The command did not return: the container runs in the foreground.",
             "In a terminal, you would see the server's log and get no new prompt until you stop "
             "it. One option detaches the container from the terminal.",
-            "`docker run --help` lists it: run in the background and print the container's id.",
+            "In a terminal, `docker run --help` lists it: run in the background and print the container's id.",
         )
-    pause()
+    time.sleep(1)  # a server can end a moment after it started
     if not container.is_running:
         raise explain_silence(container)
     return "the command returned, and the container runs"
@@ -126,7 +127,7 @@ def choose_port(published: list[Publish], actual: int | None) -> Publish:
         raise Mistake(
             "other-address",
             f"Port {HOST_PORT} is published on the address {port.ip} only.",
-            f"http://localhost:{HOST_PORT}/ is the address 127.0.0.1.",
+            f"localhost is the address 127.0.0.1, so nothing answers at http://localhost:{HOST_PORT}/.",
         )
     if port.container != PORT:
         raise Mistake(
@@ -154,7 +155,7 @@ def explain_ports(published: list[Publish], actual: int | None) -> Mistake:
             "The container publishes no port.",
             "The app listens in the container's own network. EXPOSE in the image describes that, "
             "and opens nothing on the host: a port must be published.",
-            "`docker run --help`: publish a container's port to the host.",
+            "In a terminal, `docker run --help` lists it: publish a container's port to the host.",
         )
     if any(port.container == HOST_PORT and port.host == PORT for port in published):
         return Mistake(
@@ -169,11 +170,12 @@ def explain_ports(published: list[Publish], actual: int | None) -> Mistake:
             "Without a host port, Docker takes any free one. Say which one you want.",
             "The two ports are one value, separated by a colon: host first.",
         )
-    ports = ", ".join(f"{port.host} → {port.container}" for port in published)
+    ports = ", ".join(f"{port.host or 'any free port'} → {port.container}" for port in published)
     return Mistake(
         "other-host-port",
         f"Published: {ports} (host → container). Nothing leads from host port {HOST_PORT}.",
-        "The number before the colon is the port of your machine.",
+        "In -p, the number before the colon is the port of your machine, and the one after it is the "
+        "container's. A number without a colon is the container's.",
     )
 
 

@@ -139,7 +139,7 @@ class Trial:
             raise Mistake(
                 "without-end",
                 f"docker compose {self.command.verb} did not end within {BUILD_SECONDS:g} s.",
-                "Which part of the command waits for something?",
+                "Does an option make the command wait, or build more than is needed?",
             )
         # In the foreground, Compose starts the containers after it has attached to their output.
         wait_until(lambda: self.returned or self.is_started(), SETTLE_SECONDS)
@@ -251,7 +251,8 @@ def has_new_image(trial: Trial) -> str:
         f"{same}. The container of web is the old one too.",
         "Compose compares the Compose file with what runs, and nothing has changed in it. It does "
         "not look at your code unless it builds the image of web.",
-        "`docker compose up --help`: which option builds images before starting containers?",
+        "An option of `docker compose up` builds images before starting containers. Is it there, and "
+        "does the command name web?",
     )
 
 
@@ -286,7 +287,7 @@ def answers(trial: Trial) -> str:
         raise Mistake(
             "only-created",
             "The new container of web exists, and has not been started.",
-            "To create a container is not to start it, and the old one has been removed: nobody "
+            "Creating a container does not start it, and the old one has been removed: nothing "
             "answers now.",
         )
     body = read_json(container)

@@ -99,7 +99,7 @@ def has_no_warnings(trial: Trial) -> str:
         raise Mistake(
             "warning",
             f"Compose warns: {warning[:200]}",
-            "A variable that is not set becomes an empty text, which is hardly what was meant.",
+            "A variable that is not set becomes an empty string, which is probably not what you meant.",
         )
     return "no warning"
 
@@ -141,14 +141,15 @@ def answers(trial: Trial) -> str:
     container = trial.web
     ports = trial.project.services[WEB].get("ports", [])
     pairs = [(str(each.get("published", "")), each["target"]) for each in ports]
-    shown = ", ".join(f"{host or 'any'}:{target}" for host, target in pairs)
+    shown = ", ".join(f"{host or 'a free port'}:{target}" for host, target in pairs)
     if (str(PORT), PORT) not in pairs:
-        if container.is_running and PORT in [target for _, target in pairs]:
+        if PORT in [target for _, target in pairs]:
             raise Mistake(
                 "other-host-port",
                 f"Published ports of web (host:container): {shown}.",
-                "Container port 5000 is published, on another port of the host than 5000.",
-                "The number before the colon is the host's.",
+                "Container port 5000 is published, but on another port of the host than 5000.",
+                "The number before the colon is the host's. An entry with one number is the "
+                "container's port, and Docker takes any free port of the host.",
             )
         raise not_published(shown)
     return expect_message(

@@ -44,8 +44,7 @@ class Trial:
     def image(self) -> dict[str, Any]:
         """Return what the engine knows about the image, building it first."""
         report = self.sandbox.build(self.dockerfile)
-        image: dict[str, Any] = self.sandbox.engine.client.api.inspect_image(report.tags[0])
-        return image
+        return self.sandbox.engine.client.api.inspect_image(report.tags[0])
 
     @lazy
     def container(self) -> Container:
@@ -87,8 +86,8 @@ def works_in_app(trial: Trial) -> str:
         raise Mistake(
             "working-directory",
             f"The image's working directory is {folder}.",
-            "Without its own working directory, an app's files end up between the folders of "
-            "the system. Which instruction sets it, for those after it and for the container?",
+            "The task asks for /app. Which instruction sets the working directory, for the "
+            "instructions after it and for the container?",
             "A `RUN cd` holds for that one RUN only. WORKDIR holds from its line on.",
         )
     return "working directory: /app"

@@ -263,8 +263,8 @@ class Sandbox:
             raise Mistake(
                 "without-end",
                 f"This step did not end, {self.overrun}: {self.step}",
-                "A RUN must end: it prepares the image. What the container should run is said by "
-                "CMD.",
+                "A RUN prepares the image and must end. If this one starts the server, that belongs "
+                "in CMD. If it downloads or writes a lot, does the app need that?",
             )
 
     def _free_bytes(self) -> int:
@@ -276,8 +276,7 @@ class Sandbox:
     @lazy
     def _info(self) -> dict[str, Any]:
         """Return what the engine says about itself."""
-        info: dict[str, Any] = self.engine.client.info()
-        return info
+        return self.engine.client.info()
 
     def kill_containers(self) -> None:
         """Kill the containers of this try."""

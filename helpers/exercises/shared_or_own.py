@@ -6,7 +6,7 @@ has. The reasons below say why; which answer is right is only decided by the com
 
 from __future__ import annotations
 
-from helpers.exercises.frame import Check, Exercise, Task
+from helpers.exercises.frame import Check, Task
 from helpers.exercises.prediction import Answers, Prediction, Progress
 from helpers.experiments.isolation.measure import compare_surroundings
 from helpers.experiments.isolation.result import (
@@ -26,11 +26,8 @@ TASK_ID = "01-shared-or-own"
 HOSTS, OWN = ANSWERS = ("the host's", "its own")
 # Why something is so, by who sees it, what it is, and whether it is the host's.
 REASONS = {
-    (
-        CONTAINER,
-        KERNEL,
-        HOSTS,
-    ): "An image contains no kernel, so a container has no kernel to boot.",
+    (CONTAINER, KERNEL, HOSTS): "An image contains no kernel, so a container has no kernel to "
+    "boot.",
     (CONTAINER, PROCESS_1, OWN): "Its pid namespace numbers processes from 1.",
     (CONTAINER, HOST_NAME, OWN): "Its uts namespace has a host name, which Docker sets to the "
     "container's id.",
@@ -85,5 +82,4 @@ def check_answer(who: str, thing: str, answer: str, surroundings: Surroundings) 
     return Check(name, False, hint=f"you said {answer}; it is {truth}: {what}. {reason}".rstrip())
 
 
-PREDICTION = Prediction(TASK_ID, list_questions, ANSWERS, measure, check_answer, "group", "thing")
-EXERCISE = Exercise(TASK_ID, make_task, PREDICTION.grade)
+EXERCISE = Prediction(TASK_ID, make_task, measure, check_answer, "group", "thing")

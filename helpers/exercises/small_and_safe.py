@@ -86,8 +86,7 @@ class Trial:
     @lazy
     def history(self) -> list[dict[str, Any]]:
         """Return the image's history, the newest entry first."""
-        entries: list[dict[str, Any]] = self.sandbox.engine.client.api.history(self.image["Id"])
-        return entries
+        return self.sandbox.engine.client.api.history(self.image["Id"])
 
     @lazy
     def files(self) -> dict[str, list[LayerFile]]:
@@ -123,8 +122,7 @@ class Trial:
         """Stop the container and return its exit code."""
         arguments = ("stop", f"--time={STOP_SECONDS}", self.container.id)
         self.sandbox.engine.run(*arguments, timeout=30)
-        code: int = self.container.inspect()["State"]["ExitCode"]
-        return code
+        return self.container.inspect()["State"]["ExitCode"]
 
 
 @contextmanager
@@ -140,8 +138,7 @@ def begin(dockerfile: str, engine: Engine, on_progress: Progress) -> Iterator[Tr
 
 def inspect_image(engine: Engine, image: str) -> dict[str, Any]:
     """Return what the engine knows about an image."""
-    details: dict[str, Any] = engine.client.api.inspect_image(image)
-    return details
+    return engine.client.api.inspect_image(image)
 
 
 def measure_start(sandbox: Sandbox) -> int:
@@ -206,13 +203,13 @@ def is_small(trial: Trial) -> str:
 def keeps_key_out(trial: Trial) -> str:
     """No layer has the key."""
     if files := trial.files["key"]:
-        file = next((file for file in files if file.hidden_by), files[0])
+        file = next((file for file in files if not file.hidden_by), files[0])
         if file.hidden_by:
             raise Mistake(
                 "key-hidden",
                 f"The key is still in the image: {file.describe()}.",
-                "A layer never changes. A file that a later layer removes is gone from the "
-                "container, and not from the image: docker save gives it to everybody.",
+                "A layer never changes. A file that a later layer removes or replaces is still in "
+                "the image: anyone can get it out with docker save.",
                 "The file must not get into the image at all. Which COPY brings it in?",
             )
         if PurePosixPath(file.path).name != ".env":
@@ -226,7 +223,8 @@ def keeps_key_out(trial: Trial) -> str:
         else:
             mistake = "key-copied"
             hint = (
-                "COPY . . copies everything in the folder, also files whose names begin with a dot."
+                "A COPY of a whole folder brings everything in it, also files whose names begin with "
+                "a dot."
             )
         raise Mistake(
             mistake,
@@ -271,7 +269,7 @@ def has_no_compiler(trial: Trial) -> str:
     raise Mistake(
         "compiler",
         f"The image has a compiler: {file.describe()}.",
-        "A compiler is a tool for the build. The running app never starts it, and an attacker "
+        "A compiler is a tool for the build. The running app never starts it, but an attacker "
         "could.",
         "Only the last stage becomes the image. Does the installation of these packages need a "
         "compiler at all?",
@@ -328,7 +326,7 @@ def stops(trial: Trial) -> str:
             seen + command,
             "Process 1 gets the signal. Here that is a shell, which doesn't pass it on to the app.",
             "With a list in brackets, CMD starts the program without a shell. In a script, exec "
-            "replaces the shell by the program.",
+            "replaces the shell with the program.",
         )
     # On a busy machine, two seconds can be too short for any program.
     trial.sandbox.engine.run("start", trial.container.id)

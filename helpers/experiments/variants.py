@@ -39,7 +39,7 @@ def build_variants(
             build_image(folder, tag=tags[name], dockerfile=file, engine=engine)
         yield tags
     finally:
-        _remove_images(engine, tags.values())
+        remove_images(engine, tags.values())
 
 
 def find_variants(folder: str | Path) -> dict[str, Path]:
@@ -59,7 +59,8 @@ def instructions(file: Path, *names: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line.upper().startswith(names))
 
 
-def _remove_images(engine: Engine, tags: Iterable[str]) -> None:
+def remove_images(engine: Engine, tags: Iterable[str]) -> None:
+    """Remove images, as far as they exist and the engine answers."""
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 

@@ -16,8 +16,6 @@ from helpers.magic.words import split_commands
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["DockerMagic", "load"]
-
 
 @magics_class
 class DockerMagic(Magics):

@@ -41,8 +41,8 @@ def prepare(plan: Plan, engine: Engine, env: Mapping[str, str], folder: Path) ->
     name = project.get("name", typed_name)
     if name and is_foreign(name, engine):
         raise CourseError(
-            f"The engine has a Compose project {name!r} that is not the course's: {plan.typed}",
-            "Give this one another name: docker compose -p another-name …, or name: in its file.",
+            f"The engine has a Compose project {name!r} that the course didn't create: {plan.typed}",
+            "Use another project name: docker compose -p NAME …, or name: in the Compose file.",
         )
     if plan.command not in CREATING:
         return as_typed
@@ -98,9 +98,9 @@ def _print_logs_of_failed(project: str, engine: Engine) -> None:
         if health.get("Status") == "unhealthy":
             output = [each["Output"].strip() for each in health["Log"] if each["Output"].strip()]
             check = output[-1].splitlines()[-1] if output else "nothing"
-            note(f"{container.name} is unhealthy, its health check printed: {check}")
+            note(f"{container.name} is unhealthy. Its health check printed: {check}")
         elif state["Status"] == "exited" and state["ExitCode"]:
-            note(f"{container.name} ended with exit code {state['ExitCode']}, its last lines:")
+            note(f"{container.name} exited with code {state['ExitCode']}. Its last lines:")
         else:
             continue
         print(container.logs(tail=LOG_LINES).decode("utf-8", "replace"), end="", flush=True)

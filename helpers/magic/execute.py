@@ -18,7 +18,7 @@ from helpers.build.failure import LOST_LAYER
 from helpers.compose.adapt import context_args
 from helpers.engine import base_image, probe
 from helpers.engine.engine import Engine
-from helpers.engine.labels import labels, name_taken
+from helpers.engine.labels import label_args, name_taken
 from helpers.errors import CourseError, DockerCommandFailed, DockerCommandStopped
 from helpers.magic import compose
 from helpers.magic.child import Command, Ended, note, stream
@@ -33,11 +33,14 @@ REMOVED_MEANWHILE = re.compile(r"Error response from daemon: .*not (?:found|exis
 MOST_TRIES = 5
 # What fails because the engine removes something that it is using, and succeeds when run again: the
 # message, and the note.
-LOST = (LOST_LAYER, "the engine removed a layer that the build needs; it builds again")
+LOST = (LOST_LAYER, "the engine removed a layer that this build needs, building again")
 RUN_AGAIN = {
     "build": LOST,
     "up": LOST,
-    "system df": (REMOVED_MEANWHILE, "something was removed while the engine counted; again"),
+    "system df": (
+        REMOVED_MEANWHILE,
+        "something was removed while the engine was counting, trying again",
+    ),
 }
 
 
@@ -60,8 +63,8 @@ def run_all(plans: list[Plan], options: Options, engine: Engine) -> None:
     else:
         if options.fails:
             raise CourseError(
-                "One of these commands was expected to fail, but all succeeded",
-                "Remove --fails if success is correct.",
+                "Expected one of these commands to fail, but all succeeded.",
+                "Remove --fails if the command should succeed.",
             )
 
 
@@ -88,7 +91,7 @@ def judge(plan: Plan, ended: Ended, options: Options, engine: Engine) -> None:
         if ended.code == 0:
             raise CourseError(
                 f"This command was expected to fail, but succeeded: {plan.typed}",
-                "Remove --fails if success is correct.",
+                "Remove --fails if the command should succeed.",
             )
         note(f"failed with exit code {ended.code}, as expected")
     elif ended.why == "exit" and ended.code != 0:
@@ -97,9 +100,9 @@ def judge(plan: Plan, ended: Ended, options: Options, engine: Engine) -> None:
     elif ended.why == "text":
         note(f"stopped: its output contains {options.until!r}")
     elif options.until:
-        when = "ended" if ended.why == "exit" else f"ran for {options.seconds:g} s"
+        when = "exited" if ended.why == "exit" else f"ran for {options.seconds:g} s"
         raise CourseError(
-            f"The command {when} and never printed {options.until!r}: {plan.typed}",
+            f"The command {when} without printing {options.until!r}: {plan.typed}",
             "Compare the text with the output above." if ended.printed else "It printed nothing.",
         )
     elif ended.why == "time":
@@ -164,7 +167,7 @@ def _prepare_foreground_run(plan: Plan, engine: Engine, folder: Path) -> Command
             engine.run("stop", "-t", "2", container, timeout=15)
         except subprocess.TimeoutExpired:
             short_id = container[:12]
-            note(f"the container {short_id} did not stop; docker rm -f {short_id}")
+            note(f"the container {short_id} did not stop. To remove it: docker rm -f {short_id}")
 
     argv = (engine.docker, *args)
     return Command(argv, grace_seconds=2, stop_early=stop_container, stop_rest=stop_container)
@@ -181,11 +184,10 @@ def _note_taken_names(plan: Plan, engine: Engine) -> None:
 
 def _create_labelled_volumes(plan: Plan, engine: Engine) -> None:
     """Create the missing volumes of `run -v data:/x`, which docker would create unlabelled."""
-    label_args = [f"--label={name}={value}" for name, value in labels().items()]
     for volume in plan.parsed.values("--volume") if plan.image else ():
         name = volume.partition(":")[0]
         if VOLUME.match(volume) and engine.run("volume", "inspect", name).returncode:
-            engine.run("volume", "create", *label_args, name)
+            engine.run("volume", "create", *label_args(), name)
 
 
 # --- stand-in images and ports on the user's engine

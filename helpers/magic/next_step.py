@@ -59,14 +59,22 @@ def _is_left_over(name: str, engine: Engine) -> bool:
 def _not_running(match: re.Match[str], engine: Engine) -> str:
     completed = engine.run("inspect", "-f", "{{.Name}}", match[1])
     name = completed.stdout.strip().removeprefix("/") or match[1][:12]
-    return f"The container {name} has ended. Start it again: docker start {name}"
+    return f"The container {name} is not running. Start it: docker start {name}"
 
 
 def _no_image(match: re.Match[str], engine: Engine) -> str:
     name = match[1].removesuffix(":latest")
     return (
-        f"The engine has no image {name}. If it is one of yours, build it again: "
+        f"There is no image {name} on this engine. If you build it yourself: "
         f"docker build -t {name} ."
+    )
+
+
+def _not_pulled(match: re.Match[str], _: Engine) -> str:
+    name = match[1].removesuffix(":latest")
+    return (
+        f"Docker could not pull the image {name}. If you build it yourself: "
+        f"docker build -t {name} . Otherwise check its name, and that this machine is online."
     )
 
 
@@ -83,7 +91,8 @@ ADVICE: dict[str | re.Pattern[str], Callable[[re.Match[str], Engine], str]] = {
     r"No such container: (\S+)": lambda match, _: (
         f"List all containers with docker ps -a, or run the cell again that creates {match[1]}."
     ),
-    r"Unable to find image '(\S+)' locally": _no_image,
+    # Docker prints the first line before each pull, also before one that succeeds.
+    r"Unable to find image '(\S+)' locally\s+docker: ": _not_pulled,
     r"No such image: (\S+)": _no_image,
     "Cannot connect to the Docker daemon": lambda _, engine: engine_stopped(engine),
 }

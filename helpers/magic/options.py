@@ -118,6 +118,15 @@ def _split(word: str, known: Mapping[str, tuple[str, bool]]) -> list[tuple[str, 
     return options
 
 
+def shorten_publish(value: str) -> str:
+    """Return the value of `--publish`, published=5005,target=5000 as 5005:5000/tcp."""
+    if "=" not in value:
+        return value
+    fields = dict(field.partition("=")[::2] for field in value.split(","))
+    ports = f"{fields.get('published', '')}:{fields.get('target', '')}"
+    return f"{ports}/{fields.get('protocol', 'tcp')}"
+
+
 def parse_run(words: Sequence[str]) -> RunCommand:
     """Return what `docker run …` says; the words are those that a shell would pass on.
 

@@ -15,7 +15,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 from helpers.errors import CourseError
 from helpers.magic import options as tables
-from helpers.magic.options import NOTHING, Parsed
+from helpers.magic.options import NOTHING, Parsed, shorten_publish
 from helpers.magic.words import TERMINAL, Words, split_commands
 
 # The short names of commands: `docker image build` and `docker buildx b` are `docker build`.
@@ -174,8 +174,8 @@ def _refuse_terminal(plan: Plan) -> None:
     wants_terminal = plan.parsed.is_on("--interactive", "--tty")
     if plan.command in NEED_TERMINAL and wants_terminal and not plan.parsed.is_on("--detach"):
         raise CourseError(
-            f"-i and -t need a terminal, and a cell is not one: {TERMINAL}, "
-            f"or remove them: {plan.typed}"
+            f"A cell has no keyboard input for -i, and no terminal for -t: {plan.typed}",
+            f"Remove these options, or {TERMINAL}.",
         )
 
 
@@ -183,13 +183,8 @@ def _publish_locally(plan: Plan) -> Plan:
     """Return the plan with 127.0.0.1 for published ports without an address."""
     args = list(plan.args)
     for option in plan.parsed.options:
-        ports = option.value if option.name == "--publish" else ""
-        if "=" in ports:  # docker run also takes the long form, but without an address
-            fields = dict(field.partition("=")[::2] for field in ports.split(","))
-            ports = (
-                f"{fields.get('published', '')}:{fields.get('target', '')}"
-                f"/{fields.get('protocol', 'tcp')}"
-            )
+        # docker run also takes the long form, but without an address.
+        ports = shorten_publish(option.value) if option.name == "--publish" else ""
         if re.fullmatch(r"([\d-]*:)?[\d-]+(/\w+)?", ports):
             address = "127.0.0.1:" if ":" in ports else "127.0.0.1::"
             at = plan.at + option.at

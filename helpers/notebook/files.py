@@ -63,7 +63,7 @@ def edit_file(path: str, old: str, new: str) -> None:
         ) from None
     if old not in before:
         if new in before:
-            print(f"{path} is edited already")
+            print(f"{path} already contains this edit")
             return
         raise CourseError(
             f"{path} does not contain {old!r}.",

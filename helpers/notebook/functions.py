@@ -119,7 +119,7 @@ def inspect_layers(image: str) -> ImageLayers:
     return result
 
 
-@course_function("the doctor")
+@course_function("the check")
 def doctor() -> DoctorReport:
     """Check what the course needs on this machine.
 
@@ -141,7 +141,7 @@ def clean_up() -> None:
     engine = find.connect()
     cleanup.clean(engine, tools=False, all_sessions=False)
     left = cleanup.count_course_objects(engine)
-    print(f"Still on this engine: {left}" if left else CLEAN)
+    print(f"Objects of this notebook that are still on the engine: {left}" if left else CLEAN)
 
 
 @course_function("preparing the image")

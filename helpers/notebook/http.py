@@ -91,7 +91,7 @@ def _describe_container(url: str) -> str:
                 continue
             state = f"is {container.status}"
             if container.status == "exited":
-                state = f"has ended with exit code {container.attrs['State']['ExitCode']}"
+                state = f"has exited with code {container.attrs['State']['ExitCode']}"
             lines = container.logs(tail=20).decode(errors="replace").split("\n")
             last = next((line for line in reversed(lines) if line.strip()), "nothing")
             return (

@@ -65,17 +65,9 @@ def mirror() -> str:
 
 def main_source(*options: str) -> str:
     """Return the address from which apt takes Debian's main component, or "" if it knows none."""
-    output = _run(
-        [
-            "apt-get",
-            *options,
-            "indextargets",
-            "--format",
-            "$(REPO_URI)|$(CODENAME)|$(COMPONENT)",
-            "Identifier: Packages",
-        ]
-    )
-    for line in output.splitlines():
+    form = "$(REPO_URI)|$(CODENAME)|$(COMPONENT)"
+    command = ["apt-get", *options, "indextargets", "--format", form, "Identifier: Packages"]
+    for line in _run(command).splitlines():
         uri, codename, component = line.split("|")
         if codename == os_codename() and component == "main":
             return uri.rstrip("/")

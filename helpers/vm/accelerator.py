@@ -53,10 +53,6 @@ class Accelerator:
             return f"software emulation (QEMU TCG; {self.why})"
         return f"hardware virtualization ({self.name.upper()}; {self.why})"
 
-    def short(self) -> str:
-        """Return the accelerator in two or three words, for a title."""
-        return "emulated in software" if self.emulated else "hardware virtualization"
-
     def meaning(self) -> str:
         """Return what the accelerator does to the virtual machine's numbers, in words."""
         if self.emulated:

@@ -11,9 +11,7 @@ from collections.abc import Callable
 
 PAUSE_SECONDS = 0.002
 FETCH_SECONDS = 1.0
-ABOUT_SECONDS = (
-    60.0  # the page starts programs, and the machine may be an emulated one that is busy
-)
+ABOUT_SECONDS = 60.0  # the page starts programs, perhaps on an emulated machine that is busy
 
 
 def fetch(port: int, path: str = "/", timeout: float = 10) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from helpers.engine.labels import labels
+from helpers.engine.labels import label_args
 from helpers.errors import CourseError
 from helpers.vm import guests
 
@@ -102,7 +102,7 @@ class Host:
     def _in_container(self, script: str, *, whole: bool = False) -> str:
         guests.ensure(self.engine, guests.SERVER)
         completed = self.engine.run(
-            *("run", "--rm", "--network=none", *(f"--label={k}={v}" for k, v in labels().items())),
+            *("run", "--rm", "--network=none", *label_args()),
             *(("--privileged", "--pid=host") if whole else ()),
             *(guests.SERVER, "sh", "-c", f"{script} true"),
         )

@@ -213,7 +213,7 @@ def test_every_failing_case_is_tested():
         (
             "FROM no-such-image.invalid/nothing:1\nRUN true\n",
             1,
-            "base image 'no-such-image.invalid/nothing:1'",
+            "image 'no-such-image.invalid/nothing:1' is not on the engine",
         ),
         ("FROM python:3.13-slim\nRUNN true\n", 2, "did you mean RUN?"),
         ("FROM python:3.13-slim\nENV\n", 2, "ENV requires"),

@@ -35,7 +35,9 @@ REPAIRS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "The output of docker logs has the app's requests": (
         ("app.py", 'filename="/tmp/guestbook.log", ', ""),
     ),
-    "The app stops by itself": (("Dockerfile", "CMD gunicorn", "CMD exec gunicorn"),),
+    "The app ends when docker stop asks it to": (
+        ("Dockerfile", "CMD gunicorn", "CMD exec gunicorn"),
+    ),
     "The data outlives the containers": (("compose.yaml", "postgresql\n", "postgresql/data\n"),),
 }
 PAIRS = (

@@ -24,9 +24,7 @@ from tests.conftest import as_user_engine
 from tests.engine.test_bad_input import CELL_SECONDS, Notebook, notebook
 
 pytestmark = pytest.mark.engine
-NO_IMAGE = (
-    "The engine has no image {0}. If it is one of yours, build it again: docker build -t {0} ."
-)
+NO_IMAGE = "There is no image {0} on this engine. If you build it yourself: docker build -t {0} ."
 # An app that needs no download and answers at once.
 DOCKERFILE = """\
 FROM python:3.13-slim
@@ -165,7 +163,7 @@ def test_02_container_ended_or_removed(chapter_02: Chapter, name: str) -> None:
     """The cells of a container's life in another order."""
     assert f"creates {name}-life" in chapter_02.advice("docker start course-02-life")
     chapter_02.works("docker create --init")
-    start = f"The container {name}-life has ended. Start it again: docker start {name}-life"
+    start = f"The container {name}-life is not running. Start it: docker start {name}-life"
     for cell in ("docker pause", "docker kill course-02-life"):
         assert chapter_02.advice(cell) == start
     for cell in ("docker start", "docker pause", "docker unpause", "docker kill", "docker rm"):

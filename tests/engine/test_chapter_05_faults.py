@@ -99,7 +99,7 @@ def test_image_removed_under_a_notebook(docker: Callable[[str], object], name: s
     docker(f"tag {base_image.STAND_INS[base_image.REAL]} {name}")
     docker(f"image rm {name}")
     expected = (
-        f"The engine has no image {name}. If it is one of yours, build it again: "
+        f"There is no image {name} on this engine. If you build it yourself: "
         f"docker build -t {name} ."
     )
     assert advice(docker, f"run -d --pull never --name {name} {name} true") == expected
@@ -112,7 +112,7 @@ def test_ended_and_missing_containers(docker: Callable[[str], object], name: str
     assert f"creates {name}" in advice(docker, f"logs {name}")
     docker(f"run -d --name {name} {SLEEP}")
     docker(f"stop -t 0 {name}")
-    expected = f"The container {name} has ended. Start it again: docker start {name}"
+    expected = f"The container {name} is not running. Start it: docker start {name}"
     assert advice(docker, f"exec {name} true") == expected
     docker(f"start {name}")
     docker(f"exec {name} true")

@@ -176,7 +176,7 @@ def test_wrong_database_url_is_shown(engine, name, visits, cell, capsys):
     with pytest.raises(DockerCommandFailed):
         cell("%docker compose up --abort-on-container-failure")
     printed = capsys.readouterr().out
-    assert f"{name}-web-1 ended with exit code 1" in printed
+    assert f"{name}-web-1 exited with code 1" in printed
     assert "No database: failed to resolve host 'nowhere'" in printed
     assert running(engine, name) == []
     cell("%docker compose down -v")
@@ -192,7 +192,7 @@ def test_wrong_database_url_is_shown_by_the_first_request(
     cell("%docker compose up -d")
     with pytest.raises(CourseError, match="No answer from") as caught:
         fetch("http://127.0.0.1:57908/", timeout=5)
-    assert f"{name}-web-1 publishes port 57908 and has ended with exit code 1" in caught.value.hint
+    assert f"{name}-web-1 publishes port 57908 and has exited with code 1" in caught.value.hint
     assert "No database: failed to resolve host 'nowhere'" in caught.value.hint
     cell("%docker compose down -v")
     assert running(engine, name) == []

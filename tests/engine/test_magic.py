@@ -150,7 +150,7 @@ def test_until_stops_command_and_container(engine, cell, name, capsys):
 
 
 def test_until_without_the_text_fails(cell, name):
-    with pytest.raises(CourseError, match="never printed 'nothing of it'"):
+    with pytest.raises(CourseError, match="without printing 'nothing of it'"):
         cell(f"%docker --until 'nothing of it' run --rm --name {name} {BASE} echo x")
 
 
@@ -361,7 +361,7 @@ def test_project_of_somebody_else_is_left_alone(engine, cell, name, project, tmp
     for verb in verbs:
         for line in (f"compose {verb}", f"compose -p {name} {verb}"):
             with pytest.raises(
-                CourseError, match=f"Compose project '{name}'.* not the course's"
+                CourseError, match=f"Compose project '{name}'.* that the course didn't create"
             ) as caught:
                 cell(f"%docker {line}")
             assert "-p another-name" in caught.value.hint

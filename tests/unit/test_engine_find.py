@@ -83,12 +83,12 @@ def test_no_engine_is_one_error(
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr(find, "_candidates", lambda: iter(()))
     monkeypatch.setattr(find, "_has_systemd_unit", lambda: False)
-    reason = "the private engine needs Linux"
+    reason = "The course can start its own only on Linux."
     monkeypatch.setattr(PrivateEngine, "unavailable_reason", lambda self: reason)
     monkeypatch.setattr(find, "connect", find.connect.__wrapped__)
     assert main(["engine", "start"]) == 2
     message = capsys.readouterr().err
-    assert message.startswith(f"No Docker Engine is running, and {reason}.\n→ ")
+    assert message.startswith(f"No Docker Engine is running. {reason}\n→ ")
     assert len(message.splitlines()) == 2
 
 
@@ -107,10 +107,17 @@ def test_denied_socket_names_docker_group(
     assert "usermod -aG docker" in e.value.hint
 
 
-@pytest.mark.parametrize("address", ["ssh://me@host", "tcp://127.0.0.1:1", "tcp://host:port", "x"])
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tcp://host:port"])
 def test_unusable_address_is_one_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(EngineUnavailable, match="no engine answers there"):
+        find.find_user_engine()
+
+
+@pytest.mark.parametrize("address", ["ssh://me@host", "x"])
+def test_unsupported_address_is_one_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with pytest.raises(EngineUnavailable, match="only unix:// and tcp://"):
         find.find_user_engine()
 
 
@@ -139,4 +146,4 @@ def test_private_engine_without_apt_get(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(packages, "os_codename", lambda: "bookworm")
     monkeypatch.setenv("PATH", "/nowhere")
     reason = PrivateEngine().unavailable_reason()
-    assert reason == "the private engine needs apt-get, which is not on the PATH"
+    assert reason == "The course can start its own only if apt-get is on the PATH."

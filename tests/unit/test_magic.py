@@ -322,14 +322,14 @@ def test_child_that_ignores_signals_is_killed():
     ("code", "hint"),
     [
         ("print('no such image'); raise SystemExit(1)", "See its output above."),
-        ("print(); raise SystemExit(1)", "It printed no error message."),
+        ("print(); raise SystemExit(1)", "It printed nothing."),
     ],
 )
 def test_failure_mentions_output_only_if_any(code, hint):
     ended = run_python(code)
     with pytest.raises(DockerCommandFailed) as caught:
         judge(plan("pull x", PRIVATE), ended, Options(), PRIVATE)
-    assert caught.value.message == "docker failed with exit code 1: docker pull x"
+    assert caught.value.message == "The command exited with code 1: docker pull x"
     assert caught.value.hint == hint
 
 

@@ -56,7 +56,7 @@ def test_edit_prints_the_changed_lines(
     files.edit_file("app.py", "two", "2\n2½")
     assert capsys.readouterr().out == "app.py\n- two\n+ 2\n+ 2½\n"
     files.edit_file("app.py", "two", "2\n2½")
-    assert "edited already" in capsys.readouterr().out
+    assert "already contains" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("path", "old"), [("app.py", "four"), ("gone.py", "two")])

@@ -84,7 +84,7 @@ def test_older_engine_is_replaced(
     private.install()
     assert not (private.root / "old").exists() and (private.root / "from").is_file()
     assert (private.root / ".recipe").read_text() == RECIPE and (private.base / "data").is_dir()
-    assert "a newer Docker Engine, your images are kept" in capsys.readouterr().err
+    assert "updating Docker Engine (your images are kept)" in capsys.readouterr().err
     assert not list(private.base.glob("root.*"))
 
 

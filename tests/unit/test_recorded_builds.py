@@ -109,7 +109,7 @@ def test_there_are_enough_cases():
     ("case", "line", "expected"),
     [
         ("fails_run", 4, "exit code 3"),
-        ("fails_copy", 3, "'requirments.txt' is not in the build"),
+        ("fails_copy", 3, "COPY did not find 'requirments.txt'"),
         ("fails_stage", 2, "exit code 2"),
     ],
 )

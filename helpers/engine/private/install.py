@@ -25,13 +25,13 @@ RECIPE = "2"
 def unavailable_reason() -> str | None:
     """Return why a private engine can't run here, or None if it can."""
     if platform.system() != "Linux":
-        return "the private engine needs Linux"
+        return "The course can start its own only on Linux."
     if packages.os_codename() not in ("bookworm", "trixie"):
-        return "the private engine needs Debian 12 or 13"
+        return "The course can start its own only on Debian 12 or 13."
     if not shutil.which("apt-get"):
-        return "the private engine needs apt-get, which is not on the PATH"
+        return "The course can start its own only if apt-get is on the PATH."
     if os.geteuid() != 0 and not shutil.which("sudo"):
-        return "the private engine needs root, and sudo is not installed"
+        return "The course can start its own only as root or with sudo, which is not installed."
     return None
 
 
@@ -43,11 +43,11 @@ def install(root: Path, plugins: Path) -> None:
     """
     recipe = root / ".recipe"
     if not root.is_dir():
-        with step("Docker Engine from Debian packages, into your cache folder"):
+        with step("unpacking Docker Engine into your cache folder"):
             _unpack(root)
     elif not recipe.is_file() or recipe.read_text() != RECIPE:
         try:
-            with step("a newer Docker Engine, your images are kept"):
+            with step("updating Docker Engine (your images are kept)"):
                 _unpack(root)
         except CourseError as error:
             say(f"  !  keeping the current engine for now: {error.message}")

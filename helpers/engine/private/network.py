@@ -142,7 +142,7 @@ class Network:
             if not run_quietly(["ip", *args], env):
                 raise EngineUnavailable(
                     "Could not create the network bridge of the private engine.",
-                    "In a terminal, as root or with sudo, run: python3 -m helpers engine start",
+                    "In a terminal, where sudo can ask for your password, run: python3 -m helpers engine start",
                 )
 
     def _save(self) -> None:

@@ -20,7 +20,7 @@ import traitlets
 from helpers.errors import CourseError
 from helpers.exercises import solution, task
 from helpers.exercises.differences import compare_lines
-from helpers.exercises.frame import Task, Verdict
+from helpers.exercises.frame import Task
 from helpers.exercises.progress import TaskProgress, find_file, grade_and_record, read
 
 FOLDER = Path(__file__).parent
@@ -97,7 +97,8 @@ class ExerciseWidget(anywidget.AnyWidget):
     def _grade(self, answer: object) -> None:
         try:
             verdict = grade_and_record(self.task["id"], answer, self._progress)
-            self.verdict, self.status = as_json(verdict), verdict.headline
+            self.verdict = asdict(verdict) | {"headline": verdict.headline}
+            self.status = verdict.headline
             self.tries += verdict.passed is not None
         except CourseError as error:
             self.status = str(error)
@@ -145,11 +146,6 @@ def list_html(group: str, about: dict[str, Any]) -> str:
     return (
         f"<p><b>{escape(group)}</b>: {escape(' or '.join(about['choices']))}?</p><ul>{items}</ul>"
     )
-
-
-def as_json(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict as the page takes it."""
-    return asdict(verdict) | {"headline": verdict.headline}
 
 
 def describe_restored(before: TaskProgress) -> str:

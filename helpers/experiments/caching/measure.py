@@ -26,6 +26,7 @@ from helpers.experiments.caching.result import (
     OrderExperiment,
     OrderResult,
 )
+from helpers.experiments.variants import remove_images
 from helpers.paths import CHECKOUT
 
 if TYPE_CHECKING:
@@ -98,12 +99,7 @@ class Builds(contextlib.AbstractContextManager["Builds"]):
         )
 
     def __exit__(self, *error: object) -> None:
-        from docker.errors import DockerException
-        from requests.exceptions import RequestException
-
-        for tag in self.tags:
-            with contextlib.suppress(DockerException, RequestException, OSError):
-                self.engine.client.images.remove(tag)
+        remove_images(self.engine, self.tags)
 
 
 def find_app(app: str | Path, dockerfiles: Mapping[str, str] = DOCKERFILES) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -57,4 +56,4 @@ def mimebundle(experiment: OrderExperiment) -> dict[str, Any]:
     return bundle(experiment.text(), alt_text(experiment), figure(experiment))
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {OrderExperiment: mimebundle}
+RENDERERS = {OrderExperiment: mimebundle}

@@ -49,12 +49,9 @@ def check_dockerfile(dockerfile: str | Path = "Dockerfile", engine: Engine | Non
     return Checks(
         file.name,
         tuple(
-            CheckWarning(each["ruleName"], _first_line(each), each["detail"])
+            CheckWarning(
+                each["ruleName"], each["location"]["ranges"][0]["start"]["line"], each["detail"]
+            )
             for each in answer["warnings"] or ()
         ),
     )
-
-
-def _first_line(warning: dict[str, Any]) -> int:
-    """Return the line that a warning starts at."""
-    return int(warning["location"]["ranges"][0]["start"]["line"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from helpers.experiments.checks.result import Checks
@@ -18,4 +17,4 @@ def mimebundle(result: Checks) -> dict[str, Any]:
     return {"text/plain": result.text(), "text/html": page}
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {Checks: mimebundle}
+RENDERERS = {Checks: mimebundle}

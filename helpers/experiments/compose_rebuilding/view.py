@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from helpers.experiments.compose_rebuilding.result import RebuildComparison
@@ -20,4 +19,4 @@ def render(result: RebuildComparison) -> dict[str, Any]:
     return {"text/plain": result.text(), "text/html": page}
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {RebuildComparison: render}
+RENDERERS = {RebuildComparison: render}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from helpers.experiments.compose_stopping.result import HEADS, StopComparison
@@ -16,4 +15,4 @@ def render(result: StopComparison) -> dict[str, Any]:
     return {"text/plain": result.text(), "text/html": page}
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {StopComparison: render}
+RENDERERS = {StopComparison: render}

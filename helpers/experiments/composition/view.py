@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from helpers.compose.project import Project, Service
@@ -58,4 +58,4 @@ def render(result: ProjectDiagram) -> dict[str, Any]:
     return {"text/plain": result.text(), "text/vnd.mermaid": mermaid(result.project)}
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {ProjectDiagram: render}
+RENDERERS = {ProjectDiagram: render}

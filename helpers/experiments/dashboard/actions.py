@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from docker.errors import APIError, NotFound
 
@@ -29,25 +29,14 @@ def act(api: APIClient, kind: str, object_id: str, verb: str) -> None:
 
 
 def _labels(api: APIClient, kind: str, object_id: str) -> dict[str, str] | None:
-    details: dict[str, Any] = {
-        "containers": api.inspect_container,
-        "images": api.inspect_image,
-        "volumes": api.inspect_volume,
-        "networks": api.inspect_network,
-    }[kind](object_id)
-    labels: dict[str, str] | None = details.get("Config", details).get("Labels")
-    return labels
+    details = getattr(api, f"inspect_{kind.removesuffix('s')}")(object_id)
+    return details.get("Config", details).get("Labels")
 
 
 def _do(api: APIClient, kind: str, object_id: str, verb: str) -> None:
     if verb == "remove":
-        {
-            "containers": api.remove_container,
-            "images": api.remove_image,
-            "volumes": api.remove_volume,
-            "networks": api.remove_network,
-        }[kind](object_id)
+        getattr(api, f"remove_{kind.removesuffix('s')}")(object_id)
     elif kind == "containers" and verb in DONE:
-        {"start": api.start, "stop": api.stop}[verb](object_id)
+        getattr(api, verb)(object_id)
     else:
         raise CourseError(f"The dashboard can't {verb} {kind}.")

@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 REQUEST_SECONDS, RETRY_SECONDS, PAUSE_SECONDS, TICK_SECONDS = 10, 1.0, 0.1, 0.5
 MOST_STREAMS = 12
 LOG_LINES, LOG_CHARACTERS = 200, 30_000
-KIND_OF_EVENT = {
-    "container": "containers",
-    "image": "images",
-    "volume": "volumes",
-    "network": "networks",
-}
 # Events that change nothing that is shown. A health check runs a command every few seconds.
 NO_CHANGE = ("exec_", "attach", "resize", "top", "export", "copy", "archive-path", "extract-to-dir")
 LOST = (
@@ -99,8 +93,8 @@ class Feed:
         if self._closed.is_set():  # it was closed while the stream was being opened
             _close(self._events)
         for event in self._events:
-            kind = KIND_OF_EVENT.get(event["Type"])
-            if kind and not event["Action"].startswith(NO_CHANGE):
+            kind = f"{event['Type']}s"
+            if kind in HEADS and not event["Action"].startswith(NO_CHANGE):
                 self._mark([kind])
 
     def _mark(self, kinds: Iterable[str]) -> None:

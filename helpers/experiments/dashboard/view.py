@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from helpers.experiments.dashboard.result import HEADS, EngineView
 from helpers.tables import html_table
 
@@ -17,8 +14,4 @@ def tables_html(view: EngineView) -> str:
     )
 
 
-def _bundle(view: EngineView) -> dict[str, Any]:
-    return {"text/plain": view.text(), "text/html": tables_html(view)}
-
-
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {EngineView: _bundle}
+RENDERERS = {EngineView: lambda view: {"text/plain": view.text(), "text/html": tables_html(view)}}

@@ -11,7 +11,7 @@ from pathlib import Path
 from helpers import bootstrap
 from helpers.engine import base_image, find, probe
 from helpers.engine.engine import Engine
-from helpers.engine.labels import labels
+from helpers.engine.labels import label_args
 from helpers.engine.private import PrivateEngine
 from helpers.errors import EngineUnavailable
 from helpers.experiments.doctor.result import DoctorReport, Row
@@ -56,7 +56,7 @@ def _find_engine() -> tuple[Engine | None, Row]:
         answer = private.answer()
         if answer is None:
             reason = private.unavailable_reason()
-            text = f"not running, and {reason} → {find.install_hint()}"
+            text = f"not running. {reason} → {find.install_hint()}"
             if not reason:
                 text = f"not running → to start the private engine: {START}"
             return None, Row("engine", False, text)
@@ -84,15 +84,8 @@ def _check_base_image(engine: Engine) -> Iterator[Row]:
         yield Row("base image", False, f"{base_image.REAL}: missing → {START}")
         return
     yield Row("base image", True, f"{base_image.REAL}: {state}")
-    completed = engine.run(
-        "run",
-        "--rm",
-        *(f"--label={key}={value}" for key, value in labels().items()),
-        base_image.image_for(engine, base_image.REAL),
-        "python",
-        "-c",
-        "print('hello')",
-    )
+    image = base_image.image_for(engine, base_image.REAL)
+    completed = engine.run("run", "--rm", *label_args(), image, "python", "-c", "print('hello')")
     ok = completed.returncode == 0 and completed.stdout.strip() == "hello"
     yield Row("a container runs", ok, "yes" if ok else f"no: {error_line(completed)}")
 
@@ -120,7 +113,7 @@ def _check_accelerator(engine: Engine | None) -> Row:
         accelerator.recall(engine, "host") or accelerator.recall(engine, "container")
     )
     if known:
-        seen = f"{known.text()}; to try again: python3 -m helpers clean"
+        seen = known.text()
     elif not kvm.exists():
         seen = "none: virtual machines are emulated, which is slower"
     elif os.access(kvm, os.R_OK | os.W_OK):

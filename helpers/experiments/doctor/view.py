@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from helpers.experiments.doctor.result import DoctorReport
 from helpers.tables import Cell, html_table
 
@@ -22,8 +19,6 @@ def doctor_html(report: DoctorReport) -> str:
     return html_table(("state", "what", "seen"), rows, row_header=1)
 
 
-def _bundle(report: DoctorReport) -> dict[str, Any]:
-    return {"text/plain": report.text(), "text/html": doctor_html(report)}
-
-
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {DoctorReport: _bundle}
+RENDERERS = {
+    DoctorReport: lambda report: {"text/plain": report.text(), "text/html": doctor_html(report)}
+}

@@ -100,8 +100,7 @@ def measure_density(
             while len(servers) < count:
                 servers.append(running.enter_context(run_server(engine, "density")))
             time.sleep(REST_SECONDS)
-            memory = [container_memory(host, server) for server in servers]
-            containers.append(sum(size for each in memory for size in each.values()))
+            containers.append(sum(sum(container_memory(host, each).values()) for each in servers))
     with ExitStack() as running:
         vms: list[machine.Machine] = []
         for count in counts:
@@ -111,8 +110,7 @@ def measure_density(
                 vms.append(running.enter_context(vm))
             wait_for_all(vms)
             time.sleep(REST_SECONDS)
-            memory = [machine_memory(host, vm) for vm in vms]
-            machines.append(sum(size for each in memory for size in each.values()))
+            machines.append(sum(sum(machine_memory(host, vm).values()) for vm in vms))
     return Density(tuple(counts), {CONTAINER: tuple(containers), MINIMAL_VM: tuple(machines)})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from helpers.experiments.figure import (
@@ -69,7 +68,4 @@ def density_bundle(density: Density) -> dict[str, Any]:
     return bundle(density.text(), alt, figure_of_several(density))
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {
-    FootprintComparison: mimebundle,
-    Density: density_bundle,
-}
+RENDERERS = {FootprintComparison: mimebundle, Density: density_bundle}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from helpers.engine.find import connect
-from helpers.engine.labels import labels
+from helpers.engine.labels import label_args
 from helpers.errors import CourseError
 from helpers.experiments.isolation.result import (
     BOOT_ID,
@@ -132,8 +132,7 @@ def mount_with_privileges(engine: Engine | None = None) -> None:
     if engine.kind == "user":
         print("not run on your own engine; it would succeed")
         return
-    label_args = (f"--label={name}={value}" for name, value in labels().items())
-    completed = engine.run("run", *label_args, *MOUNT)
+    completed = engine.run("run", *label_args(), *MOUNT)
     print("the mount succeeded" if completed.returncode == 0 else error_line(completed))
 
 

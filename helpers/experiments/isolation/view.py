@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from helpers.experiments.figure import table
 from helpers.experiments.isolation.result import Kernels, SeenFromHost
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {
+RENDERERS = {
     Kernels: lambda result: table(result.rows(), result.note),
     SeenFromHost: lambda result: table(result.rows(), result.note()),
 }

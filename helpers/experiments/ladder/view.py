@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from helpers.experiments.figure import INK, LABEL, PALE, bundle, canvas, plain
@@ -63,4 +62,4 @@ def mimebundle(ladder: Ladder) -> dict[str, Any]:
     return bundle(ladder.text(), alt, figure(ladder))
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {Ladder: mimebundle}
+RENDERERS = {Ladder: mimebundle}

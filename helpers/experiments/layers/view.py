@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from helpers.build.dockerfile import shorten
 from helpers.experiments.layers.result import KINDS, REMOVED, FileChange, ImageLayers, Layer
@@ -57,8 +56,9 @@ def describe_files(layer: Layer, files: Sequence[FileChange], most: int = MOST_F
     return f"{text} Shown: the {most} largest." if len(files) > most else text
 
 
-def _bundle(image_layers: ImageLayers) -> dict[str, Any]:
-    return {"text/plain": image_layers.text(), "text/html": layers_html(image_layers)}
-
-
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {ImageLayers: _bundle}
+RENDERERS = {
+    ImageLayers: lambda image_layers: {
+        "text/plain": image_layers.text(),
+        "text/html": layers_html(image_layers),
+    }
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from helpers.experiments.ports.result import HEADS, Publishing
@@ -15,4 +14,4 @@ def _bundle(result: Publishing) -> dict[str, Any]:
     return {"text/plain": result.text(), "text/html": page}
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {Publishing: _bundle}
+RENDERERS = {Publishing: _bundle}

@@ -5,7 +5,6 @@ A bar is a kind's median startup, divided into its phases.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from helpers.experiments.figure import INK, LABEL, add_legend, bundle, canvas, stack_bars
@@ -68,4 +67,4 @@ def mimebundle(result: StartupComparison) -> dict[str, Any]:
     return bundle(result.text(), alt, figure(result))
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {StartupComparison: mimebundle}
+RENDERERS = {StartupComparison: mimebundle}

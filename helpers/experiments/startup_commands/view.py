@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from helpers.experiments.startup_commands.result import StartupCommands
@@ -15,4 +14,4 @@ def mimebundle(result: StartupCommands) -> dict[str, Any]:
     return {"text/plain": result.text(), "text/html": html_table(result.heads(), rows)}
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {StartupCommands: mimebundle}
+RENDERERS = {StartupCommands: mimebundle}

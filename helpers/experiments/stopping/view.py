@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from helpers.experiments.stopping.result import HEADS, StopTimes
@@ -15,4 +14,4 @@ def mimebundle(result: StopTimes) -> dict[str, Any]:
     return {"text/plain": result.text(), "text/html": page}
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {StopTimes: mimebundle}
+RENDERERS = {StopTimes: mimebundle}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from helpers.engine import probe
 from helpers.engine.find import connect
-from helpers.engine.labels import labels
+from helpers.engine.labels import label_args
 from helpers.errors import CourseError
 from helpers.experiments.storage.result import (
     ANONYMOUS,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 DATA = "/data"
 NOTE = f"{DATA}/note"
+READ = ("sh", "-c", f"cat {NOTE} 2>/dev/null || true")  # prints the note if it is there
 ALL_KINDS = ("", "-v VOLUME:/data", "-v /data", "-v FOLDER:/data", "--tmpfs /data")
 # The experiment removes volumes, so it takes no name and no path but its own.
 OPTIONS = re.compile(r"(-v ((VOLUME|FOLDER):)?/[\w./-]*|--tmpfs /[\w./-]*)?")
@@ -134,7 +135,7 @@ class _Attempt:
         """Start the container, write the note, and return the kind of storage that holds it."""
         self.create_volume()
         self.docker(
-            *("run", "-d", "--name", self.name, *_label_args(), *self.options),
+            *("run", "-d", "--name", self.name, *label_args(), *self.options),
             *("--entrypoint", "sleep", self.image, "infinity"),
         )
         write = f"mkdir -p {DATA} && echo {self.text} > {NOTE}"
@@ -149,18 +150,18 @@ class _Attempt:
     def create_volume(self) -> None:
         """Create the volume of `-v VOLUME:…` with labels; docker run would create it without."""
         if self.named:
-            self.docker("volume", "create", *_label_args(), self.name)
+            self.docker("volume", "create", *label_args(), self.name)
 
     def has_note(self) -> bool:
         """Return whether the running container finds the note."""
-        return self.docker("exec", self.name, *_read()) == self.text
+        return self.docker("exec", self.name, *READ) == self.text
 
     def outcome(self) -> str:
         """Return what happened to the note, now that the container is removed."""
         self.create_volume()
         if self.new_container_has_note(*self.options):
             return KEPT
-        if self.anonymous and self.volume_exists(self.anonymous):
+        if self.anonymous and self.engine.run("volume", "inspect", self.anonymous).returncode == 0:
             has_note = self.new_container_has_note("-v", f"{self.anonymous}:{DATA}")
             return LEFT_BEHIND if has_note else LOST
         return LOST
@@ -175,12 +176,8 @@ class _Attempt:
 
     def new_container_has_note(self, *options: str) -> bool:
         """Return whether a new container with these options finds the note."""
-        command = ("--entrypoint", _read()[0], self.image, *_read()[1:])
-        return self.docker("run", "--rm", *_label_args(), *options, *command) == self.text
-
-    def volume_exists(self, name: str) -> bool:
-        """Return whether the engine has a volume with this name."""
-        return self.engine.run("volume", "inspect", name).returncode == 0
+        command = ("--entrypoint", READ[0], self.image, *READ[1:])
+        return self.docker("run", "--rm", *label_args(), *options, *command) == self.text
 
     def docker(self, *args: str) -> str:
         """Run a docker command and return its output. Raises CourseError if it fails."""
@@ -194,15 +191,6 @@ class _Attempt:
             next_step(completed.stderr, self.engine)
             or "Compare the options with the examples in this chapter, then run this again.",
         )
-
-
-def _read() -> tuple[str, ...]:
-    """Return the command that prints the note, or nothing if it is not there."""
-    return ("sh", "-c", f"cat {NOTE} 2>/dev/null || true")
-
-
-def _label_args() -> list[str]:
-    return [f"--label={name}={value}" for name, value in labels().items()]
 
 
 def _kind(container: dict[str, Any], anonymous: str) -> str:

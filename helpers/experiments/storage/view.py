@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from helpers.experiments.storage.result import EVENTS, StorageComparison
@@ -22,4 +21,4 @@ def mimebundle(result: StorageComparison) -> dict[str, Any]:
     return {"text/plain": result.text(), "text/html": page}
 
 
-RENDERERS: dict[type, Callable[[Any], dict[str, Any]]] = {StorageComparison: mimebundle}
+RENDERERS = {StorageComparison: mimebundle}

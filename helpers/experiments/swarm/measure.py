@@ -21,7 +21,7 @@ from helpers import process
 from helpers.engine import base_image
 from helpers.engine.engine import Engine
 from helpers.engine.find import connect
-from helpers.engine.labels import OWNER_LABEL, TRY_LABEL, labels, owner_id
+from helpers.engine.labels import OWNER_LABEL, TRY_LABEL, label_args, labels, owner_id
 from helpers.errors import CourseError
 from helpers.experiments.swarm.result import LEAST_REQUESTS, NOT_RUN, RollOut
 from helpers.paths import cache_dir
@@ -69,7 +69,7 @@ def start_swarm(on_progress: Progress = None, engine: Engine | None = None) -> N
     _lock(engine)
     _leave(engine)  # a notebook that was killed
     engine.run("network", "rm", GATEWAY)  # of an earlier swarm, with ports on all addresses
-    create = ("network", "create", *_label_args(), *GATEWAY_OPTIONS, GATEWAY)
+    create = ("network", "create", *label_args(), *GATEWAY_OPTIONS, GATEWAY)
     _check(engine.run(*create).returncode == 0, f"The network {GATEWAY} can't be created.")
     atexit.register(leave_quietly, engine)
     completed = engine.run(*INIT.split())
@@ -287,10 +287,6 @@ def _replicas(engine: Engine, service: str, health: str = "") -> set[str]:
 def _list_ids(engine: Engine, label: str) -> list[str]:
     """Return the ids of all containers, running or not, that have a label."""
     return engine.run("ps", "--all", "--quiet", f"--filter=label={label}").stdout.split()
-
-
-def _label_args() -> list[str]:
-    return [f"--label={name}={value}" for name, value in labels().items()]
 
 
 def _check(is_ok: bool, message: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from helpers.experiments.swarm.result import RollOut
 from helpers.tables import html_table
 
@@ -20,4 +18,4 @@ def show_roll_out(result: RollOut) -> dict[str, str]:
     }
 
 
-RENDERERS: dict[type, Callable[..., dict[str, str]]] = {RollOut: show_roll_out}
+RENDERERS = {RollOut: show_roll_out}
