@@ -41,7 +41,7 @@ def run(
 def error_line(completed: subprocess.CompletedProcess[str]) -> str:
     """Return the last line that a program wrote to its standard error."""
     lines = [line for line in (completed.stderr or "").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no reason given"
+    return lines[-1].strip() if lines else "no error message"
 
 
 def stop_group(
@@ -60,7 +60,7 @@ def stop_group(
 def wait_until(is_true: Callable[[], object], seconds: float, every: float = 0.05) -> bool:
     """Wait until a condition is true, at most `seconds`; return whether it is.
 
-    It is tried again after `every` seconds: longer where a try costs more than a look.
+    It is tried again after `every` seconds: use a longer time for an expensive condition.
     """
     deadline = time.monotonic() + seconds
     while not is_true():
@@ -85,7 +85,7 @@ def started(pid: int) -> str:
 
 
 def has_exited(pid: int) -> bool:
-    """Return whether a process has ended; a zombie, which its parent has not collected, has."""
+    """Return whether a process has ended. A zombie counts as ended."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

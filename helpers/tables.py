@@ -20,7 +20,7 @@ _CODE = "color:inherit;background:transparent;overflow-wrap:anywhere"
 def text_table(rows: Iterable[Sequence[str]], align: str = "") -> str:
     """Return rows of text as lines with aligned columns.
 
-    `align` has a letter for each column: "r" aligns it right, anything else or nothing left.
+    `align` has a letter for each column: "r" aligns it right; any other, or none, left.
     """
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

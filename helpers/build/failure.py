@@ -17,7 +17,8 @@ _WRAPPERS = re.compile(r"failed to \w+: |rpc error: code = \w+ desc = |/\S+/over
 
 ENGINE_STOPPED = (
     "The build was cut off: the Docker Engine stopped answering.",
-    "Start it again (python3 -m helpers engine start, or Docker Desktop). Finished steps are cached.",
+    "Start it again, then build again: finished steps are cached. The private engine: "
+    "python3 -m helpers engine start. Your own: Docker Desktop, or sudo systemctl start docker.",
 )
 # Seen with the containerd image store (Engine 28.5), when a build gives another image's name away or
 # something is removed while it exports: the engine removes layers that the build is about to use.
@@ -92,7 +93,10 @@ _RUN_HINTS = (
     ),
     (r"\A126\n", "Add RUN chmod +x FILE before this line."),
     (r"\A127\n", "Check its spelling, and that an earlier RUN installs it."),
-    (r"\A137\n", "137 is 128 + 9 (SIGKILL): it probably ran out of memory. Give the engine more."),
+    (
+        r"\A137\n",
+        "137 is 128 + 9 (SIGKILL): it probably ran out of memory. Give the engine more memory.",
+    ),
     (
         r"Temporary failure (in name )?resol|Could not resolve|NewConnectionErr",
         "The command got no answer from the network. Check that this machine is online.",

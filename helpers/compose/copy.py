@@ -149,8 +149,8 @@ def copy_project(engine: Engine, suffix: str) -> Iterator[ProjectCopy]:
         name = f"{config.pop('name')}-{suffix}"
         if is_foreign(name, engine):
             raise CourseError(
-                f"The engine has a Compose project {name!r} that is not the course's.",
-                "Give this project another name: in the compose file.",
+                f"The engine already has a Compose project {name!r} that the course did not create.",
+                "Change the top-level `name:` in the Compose file, then run the cell again.",
             )
         for kind in ("networks", "volumes"):
             for settings in config.get(kind, {}).values():

@@ -54,7 +54,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Project:
-    """A project with its services in the order of the alphabet."""
+    """A project with its services in alphabetical order."""
 
     name: str
     services: tuple[Service, ...]

@@ -47,8 +47,8 @@ def find_variants(folder: str | Path) -> dict[str, Path]:
     files = sorted(path for path in Path(folder).glob(f"{PREFIX}*") if path.is_file())
     if not files:
         raise CourseError(
-            f"The folder {str(folder)!r} has no file named {PREFIX}….",
-            "Run the cell with open_app above, which makes the folder.",
+            f"The folder {str(folder)!r} has no file named {PREFIX}NAME.",
+            "Run the cell with open_app above: it creates the folder.",
         )
     return {path.name.removeprefix(PREFIX): path.absolute() for path in files}
 

@@ -1,4 +1,4 @@
-"""The accelerator of virtual machines: chosen by a trial boot with a time limit, then remembered.
+"""The accelerator of virtual machines: chosen by a test boot with a time limit, then remembered.
 
 That `/dev/kvm` exists proves nothing, because it can hang: the minimal guest has to reach its user
 space with it. A trial takes TRIAL_SECONDS at most, once per machine; emulation (QEMU's TCG) needs
@@ -68,13 +68,13 @@ class Accelerator:
 
 
 def find(engine: Engine, on_progress: Callable[[str], None] | None = None) -> Accelerator:
-    """Return the accelerator to use on this machine; the first call makes a trial boot."""
+    """Return the accelerator to use on this machine; the first call makes a test boot."""
     where = choose_place(engine)
     known = recall(engine, where)
     if known is None:
         guests.ensure(engine, guests.MACHINE, on_progress)  # does not count as trial time
         if on_progress:
-            on_progress("trying hardware virtualization, at most 5 s")
+            on_progress("testing hardware virtualization, at most 5 s")
         known = try_hardware(engine, where)
         remember(engine, where, known)
     return known

@@ -145,10 +145,10 @@ class Machine:
             how, hint = "ended by itself", "Run `python3 -m helpers doctor` to check your setup."
         else:
             how = f"was not ready within {timeout:g} s"
-            hint = "Close other programs that use much CPU time, then run the cell again."
+            hint = "Close other programs that use a lot of CPU time, then run the cell again."
         return GuestNotReady(
-            f"The {self.guest.name} guest {how}. It reached: {phase}."
-            + (f" Its console's last line: {lines[-1][:120]}" if lines else ""),
+            f"The {self.guest.name} guest {how}. Last phase reached: {phase}."
+            + (f" Last console line: {lines[-1][:120]}" if lines else ""),
             hint,
             phase,
         )
@@ -254,7 +254,7 @@ def find_qemu(container: Container, console: Console) -> int:
         time.sleep(0.02)
     raise CourseError(
         "QEMU is not running in its container."
-        + (f" Its last line: {lines[-1][:120]}" if (lines := console.lines()) else ""),
+        + (f" Last console line: {lines[-1][:120]}" if (lines := console.lines()) else ""),
         "Run `python3 -m helpers doctor` to check your setup.",
     )
 

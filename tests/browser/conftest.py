@@ -101,6 +101,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             args=QUIET,
             executable_path=os.environ["COURSE_CHROMIUM"],
             viewport={"width": 1280, "height": 720},
+            reduced_motion="reduce",  # else a check's spinner is drawn 60 times a second
         )
         try:
             page = browser.new_page()

@@ -21,8 +21,8 @@ CHECK_SECONDS = 120
 FIGURES = {
     "startup": "Time to the first answer",
     "ladder": "Time to the first line",
-    "footprint": "Memory of one at rest",
-    "density": "Memory of one more",
+    "footprint": "Memory when idle",
+    "density": "Memory for each additional one",
 }
 SCREEN = {"width": 1280, "height": 720}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ from tests.inventory import inventory, make_set
 pytestmark = pytest.mark.engine
 STAND_IN = base_image.STAND_INS[base_image.REAL]
 both_stores = pytest.mark.parametrize("second_daemon", ["containerd", "classic"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def small_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a stand-in with one file: no test here looks into it, and a real one takes seconds."""
+    tarball = tmp_path / "base" / "python.tar"
+    tarball.parent.mkdir()
+    with tarfile.open(tarball, "w") as archive:
+        archive.add(__file__, "file")
+    monkeypatch.setattr(base_image, "tarball_path", lambda: tarball)
 
 
 @both_stores
@@ -68,6 +79,7 @@ def test_tag_of_another_checkout_stays(fresh_user_engine: Engine) -> None:
 
 MAKES_A_VOLUME = """
 import sys
+import tarfile
 from helpers.engine.engine import Engine
 from helpers.engine.labels import labels
 engine = Engine(sys.argv[1], "user", "28", sys.argv[2])

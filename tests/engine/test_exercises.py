@@ -7,7 +7,8 @@ import pytest
 from helpers.engine.engine import Engine
 from helpers.exercises import grade, predict_cache
 from helpers.exercises.predict_cache import TASK_ID
-from helpers.experiments.caching.result import COPY_FIRST, REQUIREMENTS_FIRST
+from helpers.experiments.caching.measure import compare_orders
+from helpers.experiments.caching.result import COPY_FIRST, REQUIREMENTS_FIRST, OrderExperiment
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("engine")]
 
@@ -18,6 +19,17 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> E
     engine = request.getfixturevalue(getattr(request, "param", "private_engine"))
     monkeypatch.setattr("helpers.experiments.caching.measure.connect", lambda: engine)
     return engine
+
+
+@pytest.fixture(scope="module")
+def experiment(private_engine: Engine) -> OrderExperiment:
+    """Return one measurement, which all wrong answers are compared with."""
+    return compare_orders(predict_cache.APP, predict_cache.EDIT, engine=private_engine)
+
+
+@pytest.fixture
+def measured(experiment: OrderExperiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_cache, "compare_orders", lambda *_, **__: experiment)
 
 
 INSTALL = "RUN pip install --no-cache-dir -r requirements.txt"
@@ -54,6 +66,7 @@ def test_the_right_answer_passes() -> None:
         ),
     ],
 )
+@pytest.mark.usefixtures("measured")
 def test_wrong_answers_get_their_hints(changes: dict, headline: str, hint: str) -> None:
     answer = right()
     for (order, step), word in changes.items():
@@ -63,6 +76,7 @@ def test_wrong_answers_get_their_hints(changes: dict, headline: str, hint: str) 
     assert all(hint in check.hint for check in verdict.checks if check.passed is False)
 
 
+@pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize("word", ["cached", "rebuilt"])
 def test_same_answer_for_all_fails(word: str) -> None:
     answer = {order: dict.fromkeys(steps, word) for order, steps in right().items()}

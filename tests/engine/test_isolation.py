@@ -72,7 +72,7 @@ def test_remote_host_is_read_by_container(engine: Engine, monkeypatch: pytest.Mo
     assert host.count_processes() > 1
     with run_server(engine, "test") as server:
         seen = look_from_host(server.container.name, engine)
-    assert "the host sees" in seen.facts() and "another number" in seen.facts()
+    assert "the host sees" in seen.facts() and "a different number" in seen.facts()
     assert {"pid", "mnt", "net", "ipc", "uts"} <= set(seen.separate_namespaces)
 
 

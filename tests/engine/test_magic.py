@@ -88,7 +88,7 @@ def test_build_as_typed(engine, cell, name, tmp_path, capsys):
 
 
 def test_failure_shows_output_without_traceback(shell, cell, name, capsys):
-    with pytest.raises(DockerCommandFailed, match="exit code 1"):
+    with pytest.raises(DockerCommandFailed, match="exited with code 1"):
         cell(f"%docker rm {name}")
     out = capsys.readouterr().out
     assert "No such container" in out
@@ -156,7 +156,7 @@ def test_until_without_the_text_fails(cell, name):
 
 def test_for_stops_after_the_time(engine, cell, name, capsys):
     started = time.monotonic()
-    cell(f"%%docker --for 2\ndocker run --rm --name {name} {BASE} sleep 600")
+    cell(f"%%docker --for 2\ndocker run --rm --init --name {name} {BASE} sleep 600")
     assert 2 <= time.monotonic() - started < 20
     assert "stopped after 2 s" in capsys.readouterr().out
     assert engine.run("ps", "-aq", "--filter", f"name={name}").stdout == ""
@@ -173,7 +173,7 @@ def test_body_stops_at_first_failure(engine, cell, name, capsys):
 
 def test_body_continues_after_until(cell, name, capsys):
     cell(
-        f"%%docker --until ready\nrun --name {name} {BASE} sh -c 'echo ready; sleep 600'\n"
+        f"%%docker --until ready\nrun --init --name {name} {BASE} sh -c 'echo ready; sleep 600'\n"
         f"inspect -f 'state={{{{.State.Status}}}}' {name}"
     )
     assert "state=exited" in capsys.readouterr().out
@@ -364,7 +364,7 @@ def test_project_of_somebody_else_is_left_alone(engine, cell, name, project, tmp
                 CourseError, match=f"Compose project '{name}'.* that the course didn't create"
             ) as caught:
                 cell(f"%docker {line}")
-            assert "-p another-name" in caught.value.hint
+            assert "-p NAME" in caught.value.hint
     assert state().stdout == before and "running" in before
     cell("%docker compose ps")
     cell(f"%docker compose -p {name}-2 up -d")

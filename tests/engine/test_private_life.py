@@ -25,10 +25,11 @@ from tests.conftest import second_engine
 pytestmark = pytest.mark.engine
 
 SET_BY_USER = "3"  # NET_ADDR_SET in linux/netdevice.h
-# A container that ignores SIGTERM: stopping it takes the engine ten seconds.
+# A container that ignores SIGTERM: stopping it takes the engine six seconds.
 STUBBORN = [
     "run",
     "-d",
+    "--stop-timeout=6",
     "--network=none",
     "python:3.13-slim",
     "sh",

@@ -109,7 +109,7 @@ def test_dead_kernel_is_one_message(engine: Engine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["import time; time.sleep(100)", "%docker run --rm python:3.13-slim sleep 100"]
+    "cell", ["import time; time.sleep(100)", "%docker run --rm --init python:3.13-slim sleep 100"]
 )
 def test_ctrl_c_leaves_nothing(cell: str, engine: Engine, tmp_path: Path, name: str) -> None:
     child = start(

@@ -82,7 +82,7 @@ def test_rendered_as_figure_and_table(runs: int) -> None:
 
 
 def test_title_and_alt_text_name_both_times() -> None:
-    assert synthetic().title() == "After editing app.py: 2.0 s or 1.0 s"
+    assert synthetic().title() == "After editing app.py: 2.0 s vs. 1.0 s"
     assert "copy first, 2.0 s: install rebuilt" in alt_text(synthetic())
     assert "requirements first, 1.0 s: install cached" in alt_text(synthetic())
 

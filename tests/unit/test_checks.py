@@ -53,7 +53,7 @@ def test_no_warnings(monkeypatch: pytest.MonkeyPatch, dockerfile: Path) -> None:
 def test_old_buildx_is_named(monkeypatch: pytest.MonkeyPatch, dockerfile: Path) -> None:
     checks = check_dockerfile(dockerfile, answer(monkeypatch, "", "unknown flag: --call\n"))
     assert checks.text() == (
-        "not checked: it needs Docker Engine 27 and Buildx 0.15 or newer (unknown flag: --call)"
+        "not checked: build checks need Docker Engine 27 and Buildx 0.15 or newer (unknown flag: --call)"
     )
 
 

@@ -84,10 +84,10 @@ def test_invalid_kinds_are_one_message(kinds: tuple[str, ...]) -> None:
 
 def test_startup_facts_follow_medians() -> None:
     assert comparison((0.2, 0.3, 9.0), (2.0, 3.0, 4.0)).facts() == (
-        "first output: the container came before the minimal VM\n"
-        "first answer: the container came before the minimal VM"
+        "first output: the container was faster than the minimal VM\n"
+        "first answer: the container was faster than the minimal VM"
     )
-    assert "the minimal VM came before the container" in comparison((2.0,), (1.0,)).facts()
+    assert "the minimal VM was faster than the container" in comparison((2.0,), (1.0,)).facts()
 
 
 def test_interrupted_comparison_says_so() -> None:
@@ -194,7 +194,7 @@ def footprints(shim: int = 10 << 20) -> FootprintComparison:
 def test_memory_is_the_sum_of_its_parts() -> None:
     result = footprints()
     assert result.footprint(BOX).memory_bytes == 11 << 20
-    assert result.title() == "Memory of one at rest: container 11 MiB, minimal VM 237 MiB"
+    assert result.title() == "Memory when idle: container 11 MiB, minimal VM 237 MiB"
     assert "The guest was given 128 MiB of RAM" in result.text()
     assert "less memory: container" in result.facts()
     assert "less memory: minimal VM" in footprints(shim=1 << 30).facts()
@@ -205,8 +205,8 @@ def test_one_more_costs_the_slope() -> None:
     result = Density((1, 2, 4), {BOX: (20, 25, 35), MINIMAL_VM: (200, 300, 500)})
     assert result.one_more_bytes(BOX) == pytest.approx(5)
     assert result.one_more(MINIMAL_VM) == "100 B"
-    assert result.facts() == "one more costs less memory: container"
-    assert "Memory of one more" in show_footprint.density_bundle(result)["text/html"]
+    assert result.facts() == "less memory for each additional one: container"
+    assert "Memory for each additional one" in show_footprint.density_bundle(result)["text/html"]
 
 
 SMAPS = """\
@@ -269,7 +269,7 @@ def test_invisible_process_is_not_claimed() -> None:
     spaces = (("pid", "1", "2"), ("user", "5", "5"), ("mnt", "3", "4"))
     seen = SeenFromHost("httpd", 1, 4711, spaces, "/docker/abc", "this machine")
     assert seen.separate_namespaces == ("pid", "mnt")
-    assert "the host sees" in seen.facts() and "another number" in seen.facts()
+    assert "the host sees" in seen.facts() and "a different number" in seen.facts()
     assert "shared" in show_isolation.RENDERERS[SeenFromHost](seen)["text/html"]
     unseen = SeenFromHost("httpd", 1, 0, (), "", "this machine")
     assert "does not see" in unseen.facts() and "separate cgroup: no" in unseen.facts()

@@ -93,7 +93,7 @@ def test_diagram_has_every_part(project):
     text = mermaid(project)
     for part in (
         'subgraph n0["networks back, default"]',
-        '"port 5000 to 5000" --> s_web',
+        '"port 5000 → 5000" --> s_web',
         's_web -. "waits until it is healthy" .-> s_db',
         '[("volume data")]',
         "running, healthy",

@@ -103,7 +103,7 @@ class FakeApi:
 def test_labels_are_checked_again_before_an_action() -> None:
     """A message from the page is not trusted."""
     foreign, course = FakeApi({}), FakeApi(labels())
-    with pytest.raises(Exception, match="not the course's"):
+    with pytest.raises(Exception, match="did not create this object"):
         act(foreign, "volumes", "data", "remove")
     act(course, "volumes", "data", "remove")
     assert (foreign.calls, course.calls) == ([], ["data"])

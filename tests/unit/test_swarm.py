@@ -23,7 +23,11 @@ def test_table_has_all_counts() -> None:
 
 
 def test_facts_name_failed_requests() -> None:
-    assert UPDATE.facts() == RollOut(ran=False).facts() == "failed requests: none"
+    assert (
+        UPDATE.facts()
+        == RollOut(ran=False).facts()
+        == "failed requests: none, or the update was not run"
+    )
     failed = dataclasses.replace(UPDATE, failed=3, answered=697)
     assert failed.facts() == "requests sent: 700, failed: 3"
     assert dataclasses.replace(UPDATE, sent=20).facts() != UPDATE.facts()

@@ -83,7 +83,7 @@ def machine(console: Console) -> Machine:
 
 def test_ended_guest_names_its_phase() -> None:
     console = Console(iter([BOOT[:75], b"\nkernel panic"]), None)
-    with pytest.raises(Exception, match=r"ended by itself. It reached: kernel") as caught:
+    with pytest.raises(Exception, match=r"ended by itself. Last phase reached: kernel") as caught:
         machine(console).wait_for(USER_SPACE, 1)
     assert caught.value.phase == KERNEL and "kernel panic" in str(caught.value)
 

@@ -119,8 +119,8 @@ def find_app(app: str | Path, dockerfiles: Mapping[str, str] = DOCKERFILES) -> P
     for name in dockerfiles.values():
         if not (folder / name).is_file():
             raise CourseError(
-                f"{app} has no {name}, and the experiment compares Dockerfiles.",
-                "Create it, with the same lines in another order.",
+                f"{app} has no {name}. compare_orders needs one Dockerfile for each order.",
+                "Create it with the same instructions in a different order.",
             )
     return folder
 
@@ -138,7 +138,7 @@ def check_edit(source: Path, edit: str | None, dockerfiles: Mapping[str, str]) -
     ]
     if edit is not None and edit not in files:
         raise CourseError(
-            f"{source.name} has no file {edit!r} that takes a comment with #.",
+            f"{source.name} has no file {edit!r} that can be edited here (the edit adds a # comment).",
             f"Choose one of: {', '.join(files)}. Or use 'Dockerfile', or None for no edit.",
         )
 

@@ -83,8 +83,8 @@ class OrderExperiment:
         return f"after editing {name}"
 
     def title(self) -> str:
-        """Return the result as a headline, such as "After editing app.py: 12.0 s or 0.3 s"."""
-        times = " or ".join(f"{median(order.seconds):.1f} s" for order in self.orders)
+        """Return the result as a headline, such as "After editing app.py: 12.0 s vs. 0.3 s"."""
+        times = " vs. ".join(f"{median(order.seconds):.1f} s" for order in self.orders)
         return f"{self.edit_phrase[0].upper()}{self.edit_phrase[1:]}: {times}"
 
     def facts(self) -> str:

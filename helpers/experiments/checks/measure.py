@@ -16,14 +16,14 @@ from helpers.process import error_line
 if TYPE_CHECKING:
     from helpers.engine.engine import Engine
 
-NEEDS = "it needs Docker Engine 27 and Buildx 0.15 or newer"
+NEEDS = "build checks need Docker Engine 27 and Buildx 0.15 or newer"
 
 
 def check_dockerfile(dockerfile: str | Path = "Dockerfile", engine: Engine | None = None) -> Checks:
     """Return the warnings of Docker's build checks for a Dockerfile; nothing is built.
 
     On an engine or a buildx that is too old, the result says so. Raises CourseError if there is no
-    such file, its base image is missing, or no engine answers.
+    such file, it can't be read or its base image is missing, or no engine answers.
 
     Example:
         check_dockerfile("Dockerfile").warnings
@@ -45,7 +45,10 @@ def check_dockerfile(dockerfile: str | Path = "Dockerfile", engine: Engine | Non
             raise CourseError(f"{file.name} can't be checked: {reason}", advice) from None
         return Checks(file.name, unsupported=f"{NEEDS} ({reason})")
     if error := answer.get("buildError"):
-        raise CourseError(f"{file.name} can't be checked: {error['message']}", "Correct its FROM.")
+        raise CourseError(
+            f"{file.name} can't be checked: {error['message']}",
+            "Correct the Dockerfile. If the message names an image, check that image's name and tag.",
+        )
     return Checks(
         file.name,
         tuple(

@@ -66,7 +66,7 @@ class RebuildComparison:
     def text(self) -> str:
         """Return the table."""
         return (
-            f"replaced by docker compose up -d [flags] {self.service}\n\n"
+            f"What docker compose up -d [flags] {self.service} replaced\n\n"
             f"{text_table([self.heads, *self.rows()])}"
         )
 

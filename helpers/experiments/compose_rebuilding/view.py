@@ -14,7 +14,9 @@ def render(result: RebuildComparison) -> dict[str, Any]:
         [Cell(flags, code=flags != "(none)"), *cells] for flags, *cells in result.rows()
     ]
     page = html_table(
-        result.heads, rows, f"replaced by docker compose up -d [flags] {result.service}, by ids"
+        result.heads,
+        rows,
+        f"What docker compose up -d [flags] {result.service} replaced, compared by id",
     )
     return {"text/plain": result.text(), "text/html": page}
 

@@ -11,7 +11,7 @@ from helpers.tables import Cell, html_table
 def render(result: StopComparison) -> dict[str, Any]:
     """Return the table."""
     rows = [(Cell(stop.command, code=True), *stop.row()[1:]) for stop in result.stops]
-    page = html_table(HEADS, rows, "compared by the ids before and after the command")
+    page = html_table(HEADS, rows, "Compared by id, before and after each command")
     return {"text/plain": result.text(), "text/html": page}
 
 

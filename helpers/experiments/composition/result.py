@@ -10,7 +10,7 @@ from helpers.tables import text_table
 CONDITIONS = {
     "service_started": "has started",
     "service_healthy": "is healthy",
-    "service_completed_successfully": "has ended with 0",
+    "service_completed_successfully": "has exited with code 0",
 }
 
 

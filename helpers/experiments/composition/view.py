@@ -33,7 +33,7 @@ def _edges(service: Service) -> Iterator[str]:
     me = _id(service.name)
     for port in service.ports:
         published, _, target = port.rpartition(":")
-        yield f'host(["your machine"]) -- "port {published or "?"} to {target}" --> {me}'
+        yield f'host(["your machine"]) -- "port {published or "?"} → {target}" --> {me}'
     for other, condition in service.depends_on:
         yield f'{me} -. "waits until it {CONDITIONS[condition]}" .-> {_id(other)}'
     for volume in service.volumes:

@@ -29,8 +29,8 @@ LOG_LINES, LOG_CHARACTERS = 200, 30_000
 # Events that change nothing that is shown. A health check runs a command every few seconds.
 NO_CHANGE = ("exec_", "attach", "resize", "top", "export", "copy", "archive-path", "extract-to-dir")
 LOST = (
-    "The engine stopped answering. Start it again (python3 -m helpers engine start, or Docker "
-    "Desktop): this dashboard then reconnects by itself."
+    "The engine stopped answering. Start it again (python3 -m helpers engine start, Docker Desktop, "
+    "or sudo systemctl start docker). This dashboard then reconnects by itself."
 )
 FAILURES = (DockerException, RequestException, OSError)
 

@@ -70,7 +70,7 @@ class EngineView:
     rows: dict[str, tuple[Row, ...]] = field(default_factory=lambda: dict.fromkeys(HEADS, ()))
 
     def course_tables(self) -> dict[str, list[tuple[str, ...]]]:
-        """Return the cells of the course's objects by kind; others are not the reader's business."""
+        """Return the cells of the course's objects by kind; other objects are left out."""
         return {
             kind: [pad(row.texts(), len(HEADS[kind])) for row in rows if row.is_course]
             for kind, rows in self.rows.items()

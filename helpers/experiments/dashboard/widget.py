@@ -15,18 +15,21 @@ from helpers.experiments.dashboard.actions import DOING, DONE, act
 from helpers.experiments.dashboard.feed import FAILURES, Feed
 from helpers.experiments.dashboard.result import HEADS
 from helpers.experiments.dashboard.view import tables_html
+from helpers.magic.next_step import engine_stopped
 
 Rows = traitlets.List[dict[str, Any]]
 Ids = traitlets.List[str]
 STOPPED = (
-    "This dashboard is stopped and shows the course's objects as they were. "
-    "Run its cell again to open it."
+    "This dashboard is stopped and shows the last known state of the course's objects. "
+    "Run its cell again to get a live one."
 )
 _open: Dashboard | None = None
 
 
 def dashboard() -> Dashboard:
-    """Return a live view of the engine; a dashboard that is open already is stopped.
+    """Return a live view of the engine, and stop the dashboard that is already open, if any.
+
+    Raises CourseError if no engine answers.
 
     Example:
         view = dashboard()
@@ -39,10 +42,7 @@ def dashboard() -> Dashboard:
     try:
         _open = Dashboard(engine.host)
     except FAILURES:
-        raise CourseError(
-            "The Docker Engine does not answer.",
-            "Start it: python3 -m helpers engine start   (then run this cell again)",
-        ) from None
+        raise CourseError("The Docker Engine does not answer.", engine_stopped(engine)) from None
     return _open
 
 

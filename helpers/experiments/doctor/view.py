@@ -16,7 +16,7 @@ def doctor_html(report: DoctorReport) -> str:
         )
         for row in report.rows
     ]
-    return html_table(("state", "what", "seen"), rows, row_header=1)
+    return html_table(("result", "check", "details"), rows, row_header=1)
 
 
 RENDERERS = {

@@ -83,7 +83,7 @@ def measure_density(
 ) -> Density:
     """Measure the memory of `counts` containers, then of `counts` virtual machines, running at once.
 
-    Raises CourseError for invalid counts, or if that many guests could fill the memory.
+    Raises CourseError for invalid counts, or if the machines could need too much memory.
 
     Example:
         measure_density(counts=(1, 2, 4, 8)).one_more("container")
@@ -115,7 +115,7 @@ def measure_density(
 
 
 def check_counts(counts: Sequence[int], free_bytes: int) -> None:
-    """Raise CourseError for invalid counts, or if that many guests could fill the memory."""
+    """Raise CourseError for invalid counts, or if the machines could need too much memory."""
     if len(counts) < 2 or list(counts) != sorted(set(counts)) or counts[0] < 1:
         raise CourseError(
             f"Invalid counts={tuple(counts)!r}.",
@@ -124,8 +124,8 @@ def check_counts(counts: Sequence[int], free_bytes: int) -> None:
     needed = counts[-1] * (guests.MINIMAL.memory_bytes + QEMU_BYTES)
     if needed > free_bytes * MOST_OF_FREE:
         raise CourseError(
-            f"{counts[-1]} virtual machines could need {memory_size(needed)} of memory, "
-            f"and {memory_size(free_bytes)} are free.",
+            f"{counts[-1]} virtual machines could need {memory_size(needed)} of memory. The course "
+            f"uses at most half of the {memory_size(free_bytes)} that is available.",
             "Use smaller counts, such as counts=(1, 2), or close other programs.",
         )
 

@@ -61,13 +61,13 @@ class FootprintComparison:
     def title(self) -> str:
         """Return the message of the numbers: the memory of each."""
         sizes = (f"{each.kind} {memory_size(each.memory_bytes)}" for each in self.footprints)
-        return f"Memory of one at rest: {', '.join(sizes)}"
+        return f"Memory when idle: {', '.join(sizes)}"
 
     def text(self) -> str:
         """Return a table: memory in total and by part, disk, processes."""
         parts = [part for part in PARTS if any(part in each.memory for each in self.footprints)]
         rows = [
-            ("one at rest", *(each.kind for each in self.footprints)),
+            ("one, idle", *(each.kind for each in self.footprints)),
             ("memory", *(memory_size(each.memory_bytes) for each in self.footprints)),
             *(
                 (
@@ -109,21 +109,24 @@ class Density:
 
     def facts(self) -> str:
         """Return of which kind one more costs less."""
-        return f"one more costs less memory: {min(self.memory_bytes, key=self.one_more_bytes)}"
+        return f"less memory for each additional one: {min(self.memory_bytes, key=self.one_more_bytes)}"
 
     def title(self) -> str:
         """Return the message of the numbers: the cost of one more of each."""
         costs = (f"{kind} {self.one_more(kind)}" for kind in self.memory_bytes)
-        return f"Memory of one more: {', '.join(costs)}"
+        return f"Memory for each additional one: {', '.join(costs)}"
 
     def text(self) -> str:
         """Return a table of the memory of several."""
         rows = [
-            ("several at rest", *self.memory_bytes),
+            ("several, idle", *self.memory_bytes),
             *(
-                (f"memory of {count}", *(memory_size(row[i]) for row in self.memory_bytes.values()))
+                (
+                    f"total memory of {count}",
+                    *(memory_size(row[i]) for row in self.memory_bytes.values()),
+                )
                 for i, count in enumerate(self.counts)
             ),
-            ("one more costs", *map(self.one_more, self.memory_bytes)),
+            ("each additional one", *map(self.one_more, self.memory_bytes)),
         ]
         return text_table(rows)

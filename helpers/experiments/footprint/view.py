@@ -49,8 +49,8 @@ def figure_of_several(density: Density) -> Figure:
         axes.plot(density.counts, mib, line, color=INK, markersize=9, mfc=color, label=kind)
     axes.set_xticks(density.counts)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("how many are running", **LABEL)
-    axes.set_ylabel("memory of all, in MiB", **LABEL)
+    axes.set_xlabel("number running", **LABEL)
+    axes.set_ylabel("total memory (MiB)", **LABEL)
     axes.legend(loc="upper left", fontsize=12, frameon=False)
     plain(axes)
     return drawing

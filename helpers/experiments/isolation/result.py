@@ -85,10 +85,10 @@ class SeenFromHost:
     def facts(self) -> str:
         """Return whether the host sees the process, and what separates it from the host."""
         separate = [kind for kind in self.separate_namespaces if kind in ALWAYS_SEPARATE]
-        number = "another" if self.outside_pid != self.inside_pid else "the same"
+        number = "a different" if self.outside_pid != self.inside_pid else "the same"
         return (
             f"the host {'sees' if self.outside_pid else 'does not see'} the container's process\n"
-            f"inside it is process {self.inside_pid}; outside it has {number} number\n"
+            f"it is process {self.inside_pid} in the container, and has {number} number on the host\n"
             f"separate namespaces: {', '.join(separate)}\n"
             f"in a separate cgroup: {'yes' if self.cgroup else 'no'}"
         )

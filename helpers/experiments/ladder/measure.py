@@ -49,7 +49,7 @@ RUN_SECONDS = 20
 HOW = {
     PROCESS: "busybox echo hello",
     NAMESPACES: "unshare " + " ".join(UNSHARE) + " busybox echo hello",
-    RUNTIME: "runc run, on a folder with BusyBox in it",
+    RUNTIME: "runc run, with a bundle that contains BusyBox",
     NO_NETWORK: f"docker run --rm --network none {guests.SERVER} echo hello",
     ENGINE: f"docker run --rm {guests.SERVER} echo hello",
     MINIMAL: "QEMU, a kernel, BusyBox",
@@ -117,7 +117,7 @@ def _rungs(engine: Engine, folder: Path) -> dict[str, Callable[[], float]]:
 
     def busybox() -> str:
         if platform.system() != "Linux":
-            raise RungMissing(f"BusyBox is a Linux program, and this is {platform.system()}")
+            raise RungMissing(f"BusyBox runs only on Linux, and this is {platform.system()}")
         return str(guests.copy_busybox(engine))
 
     def time_engine(network: str | None) -> float:

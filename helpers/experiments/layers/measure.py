@@ -99,7 +99,7 @@ def read_image(stream: Iterable[bytes], image: str, image_id: str = "") -> Image
     except (tarfile.TarError, EOFError, zlib.error, KeyError, IndexError, TypeError) as error:
         raise CourseError(
             f"The layers of the image could not be read ({error}).",
-            "Try again. If that does not help, build the image again.",
+            "Run the cell again. If the error remains, build the image again.",
         ) from None
     entries = _entries(config.get("history") or [], _compare(in_order))
     return ImageLayers(image, image_id, entries)

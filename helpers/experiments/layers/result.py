@@ -17,7 +17,7 @@ ADDED, CHANGED, REMOVED = KINDS = ("added", "changed", "removed")
 
 
 class FileChange(NamedTuple):
-    """A file in a layer: `size_bytes` is its size, or if removed that of the file it hides.
+    """A file in a layer: `size_bytes` is its size or, for a removed file, the size of the file that it hides.
 
     `hidden_by` is the number of the later layer that changed or removed this file, or 0. A path
     that ends in a slash is a folder that was removed while it held no file.

@@ -75,7 +75,7 @@ class StartupComparison:
         return median(self.all_seconds(kind, moment))
 
     def ratio(self, kind: str, moment: str = FIRST_ANSWER) -> float:
-        """Return how many times longer than the container a kind took, by the medians."""
+        """Return the median time of a kind divided by that of the container."""
         return self.median_seconds(kind, moment) / self.median_seconds(CONTAINER, moment)
 
     def facts(self) -> str:
@@ -86,9 +86,9 @@ class StartupComparison:
                 ratio = self.ratio(kind, moment)
                 first, second = (CONTAINER, kind) if ratio > 1 else (kind, CONTAINER)
                 lines.append(
-                    f"{moment}: the {first} and the {second} came at about the same time"
+                    f"{moment}: the {first} and the {second} took about the same time"
                     if 1 / FAR_APART < ratio < FAR_APART
-                    else f"{moment}: the {first} came before the {second}"
+                    else f"{moment}: the {first} was faster than the {second}"
                 )
         return "\n".join(lines)
 
@@ -102,7 +102,8 @@ class StartupComparison:
         rounds = f"{self.rounds} round{'' if self.rounds == 1 else 's'}"
         if self.interrupted:
             rounds += f" of {self.planned_rounds}, then stopped"
-        return f"Seconds since the start was requested: median (min–max) of {rounds}"
+        kind = "median (min–max) of " if self.rounds > 1 else ""
+        return f"Seconds since the container was requested or QEMU started: {kind}{rounds}"
 
     def text(self) -> str:
         """Return a table for each kind, with a row for each moment."""

@@ -43,7 +43,7 @@ def figure(result: StartupComparison) -> Figure:
     stack_bars(top, bars, LEGEND, duration)
     stack_bars(bottom, {CONTAINER: phases(result, CONTAINER)}, LEGEND, duration)
     bottom.set_title("The container, enlarged", loc="left", fontsize=12, color=INK)
-    bottom.set_xlabel("seconds since the start was requested (medians)", **LABEL)
+    bottom.set_xlabel("seconds since the container was requested (median)", **LABEL)
     add_legend(drawing, LEGEND)
     return drawing
 
@@ -51,11 +51,14 @@ def figure(result: StartupComparison) -> Figure:
 def phases(result: StartupComparison, kind: str) -> dict[str, float]:
     """Return the phases of a kind's startup in order, each with its seconds by the medians."""
     parts, began = {}, 0.0
-    for moment in result.moments(kind):
+    moments = result.moments(kind)
+    for moment in moments:
         if moment == REMOVED:  # startup ends with the first answer
             continue
         starting = SET_UP if kind == CONTAINER else BOOT
         ended = result.median_seconds(kind, moment)
+        if moment == KERNEL and FIRMWARE not in moments:  # on arm64, QEMU starts the kernel itself
+            moment = FIRMWARE
         parts[starting if moment == FIRST_OUTPUT else PHASES[moment]] = max(0.0, ended - began)
         began = ended
     return parts

@@ -38,9 +38,9 @@ def compare_stop_times(
     on_progress: Callable[[str], None] | None = None,
     engine: Engine | None = None,
 ) -> StopTimes:
-    """Stop a container of each `Dockerfile.NAME` in `folder`, and one that runs with `--init`.
+    """Measure the seconds of `docker stop` for each `Dockerfile.NAME`, without and with `--init`.
 
-    Measures `docker stop` in seconds and reads from /proc what process 1 is. Raises CourseError if
+    Also reads from /proc which program process 1 is. Raises CourseError if
     a Dockerfile can't be built or its container ends by itself.
 
     Example:

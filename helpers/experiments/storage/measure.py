@@ -49,12 +49,14 @@ def compare_storage(
     on_progress: Callable[[str], None] | None = None,
     engine: Engine | None = None,
 ) -> StorageComparison:
-    """Write `/data/note` in containers of an image, and look for it after each way to remove it.
+    """Write `/data/note` in containers of an image, and look for it after each kind of removal.
+
+    The kinds: stop and start, `docker rm`, `docker rm -v`, and `docker volume rm`.
 
     Each of `options` is what follows `docker run` in one row of the table: `-v` or `--tmpfs`, or ""
     for neither. VOLUME and FOLDER stand for a new volume and a new folder on the host. Without
     `options`, all five kinds of storage are compared.
-    Raises CourseError for other options, without the image, and if a container can't write.
+    Raises CourseError for other options, if there is no such image, or if a container can't write.
 
     Example:
         compare_storage("-v VOLUME:/data", "-v /data")

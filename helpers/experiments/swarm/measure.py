@@ -74,9 +74,9 @@ def start_swarm(on_progress: Progress = None, engine: Engine | None = None) -> N
     atexit.register(leave_quietly, engine)
     completed = engine.run(*INIT.split())
     _check(completed.returncode == 0, f"Docker says: {process.error_line(completed)}")
-    print("This engine is now a swarm of one node.")
+    print("This engine is now a single-node swarm.")
     if has_ipvs():
-        print("The kernel has IPVS: virtual addresses would work, too.")
+        print("The kernel has IPVS, so services here could also use a virtual IP address.")
     else:
         print("The kernel has no IPVS, so services here need DNS round robin (dnsrr).")
 
@@ -149,7 +149,9 @@ def roll_out(
 def kill_replica(
     service: str = "shop_web", on_progress: Progress = None, engine: Engine | None = None
 ) -> None:
-    """Kill one container of a service, and print how long it takes until another one runs.
+    """Kill one container of a service, and print the seconds until its replacement is healthy.
+
+    Raises CourseError if the service has no running container, or after 60 s.
 
     Example:
         kill_replica("shop_web")
@@ -173,13 +175,13 @@ def kill_replica(
     )
     _check(is_replaced, "No other container took its place within 60 s.")
     (new,) = _replicas(engine, service) - before
-    print(f"{time.monotonic() - start:.0f} s later {new} runs instead")
+    print(f"{new} replaced it and was healthy after {time.monotonic() - start:.0f} s")
 
 
 def leave_swarm(on_progress: Progress = None, engine: Engine | None = None) -> None:
     """Leave swarm mode, which removes all services, and the bridge that was created for it.
 
-    The engine then forgets the names of all running containers (moby/moby#45144). So this waits
+    Docker's DNS then no longer knows the names of running containers (moby/moby#45144). It waits
     until no exercise is being checked, and prints how others get their names back.
 
     Example:

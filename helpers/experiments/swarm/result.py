@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from helpers.tables import text_table
 
 LEAST_REQUESTS = 500
-NOT_RUN = "not run on your own engine: swarm mode would change its networks and its packet filter"
+NOT_RUN = "not run on your own engine: swarm mode would change its networks and firewall rules"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RollOut:
     def rows(self) -> list[tuple[str, str]]:
         """Return the cells of the table, its head first."""
         return [
-            ("requests from before to after the update", "number"),
+            ("requests (before, during and after the update)", "count"),
             ("sent", str(self.sent)),
             *(
                 (f"answered by version {name}", str(count))
@@ -40,10 +40,10 @@ class RollOut:
         ]
 
     def facts(self) -> str:
-        """Return whether a request failed, and which versions answered, if it ran."""
+        """Return whether a request failed; the text is the same if the update was not run."""
         if self.failed or (self.ran and self.sent < LEAST_REQUESTS):
             return f"requests sent: {self.sent}, failed: {self.failed}"
-        return "failed requests: none"
+        return "failed requests: none, or the update was not run"
 
     def text(self) -> str:
         """Return the counts as a table, and how long the update took in seconds."""
