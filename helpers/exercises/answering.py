@@ -15,6 +15,10 @@ from helpers.process import wait_until
 PORT = 5000
 ANSWER_SECONDS = 10.0
 LOOK_SECONDS = 1.0  # between two looks into the container, which cost more than a request
+ELSEWHERE = (
+    "Either COPY writes to another folder than the WORKDIR in which CMD runs, or something is "
+    "mounted over that folder and hides the file."
+)
 LOGGED_MISTAKES = (
     (
         "sh: 1: [",
@@ -27,15 +31,13 @@ LOGGED_MISTAKES = (
         "Could not locate a Flask application",
         "app-not-found",
         "flask looks for app.py in the working directory, and it is not there.",
-        "Either COPY writes to another folder than the WORKDIR in which CMD runs, or something is "
-        "mounted over that folder and hides the file.",
+        ELSEWHERE,
     ),
     (
         "No module named 'app'",
         "app-not-found",
         "gunicorn looks for app.py in the working directory, and it is not there.",
-        "Either COPY writes to another folder than the WORKDIR in which CMD runs, or something is "
-        "mounted over that folder and hides the file.",
+        ELSEWHERE,
     ),
     (
         "No module named",
@@ -49,8 +51,7 @@ LOGGED_MISTAKES = (
         "can't open file",
         "app-not-found",
         "The file that CMD starts is not in the working directory.",
-        "Either COPY writes to another folder than the WORKDIR in which CMD runs, or something is "
-        "mounted over that folder and hides the file.",
+        ELSEWHERE,
     ),
     (
         "Read-only file system",
