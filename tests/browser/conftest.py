@@ -115,10 +115,12 @@ def close_connection_errors(page: Page) -> None:
     """Close JupyterLab's dialogs about a request that got no answer, as a student does.
 
     On Linux, Chromium ends waiting requests with ERR_NETWORK_CHANGED when Docker creates a network,
-    those to 127.0.0.1 too. JupyterLab then shows a dialog: it connects again by itself, or keeps the
-    theme that it has.
+    those to 127.0.0.1 too. JupyterLab then shows a dialog: it connects again by itself, keeps the
+    theme that it has, or saves the notebook later.
     """
-    dialog = page.get_by_role("dialog", name=re.compile("Server Connection Error|Loading Theme"))
+    dialog = page.get_by_role(
+        "dialog", name=re.compile("Server Connection Error|Loading Theme|File Save Error")
+    )
     close = dialog.get_by_role("button", name=re.compile("^(Close|OK)$"))
     page.add_locator_handler(dialog, lambda: close.click())
 
