@@ -287,7 +287,7 @@ MAY_EXIST = (
     "python:3.12-slim-bullseye",
     "python:slim-bookworm",
     "debian:bookworm-slim",
-    "ghcr.io/astral-sh/uv:latest",
+    "registry.example/tools/uv:latest",
 )
 DO_NOT_EXIST = ("pyhton:3.13-slim", "python:3.13_slim", "python:3.31-slim", "python:3.13-small")
 
