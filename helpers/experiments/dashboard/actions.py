@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, NotFound
 
@@ -20,9 +20,7 @@ def act(api: APIClient, kind: str, object_id: str, verb: str) -> None:
     """Start, stop or remove an object. Raises CourseError if that isn't possible or allowed."""
     try:
         if not is_course_object(_labels(api, kind, object_id), all_sessions=True):
-            raise CourseError(
-                "The course did not create this object.", "Use the docker command line."
-            )
+            raise CourseError("The course did not create this object.", "Use the docker command line.")
         _do(api, kind, object_id, verb)
     except NotFound:
         raise CourseError("It has been removed already.") from None
@@ -31,14 +29,25 @@ def act(api: APIClient, kind: str, object_id: str, verb: str) -> None:
 
 
 def _labels(api: APIClient, kind: str, object_id: str) -> dict[str, str] | None:
-    details = getattr(api, f"inspect_{kind.removesuffix('s')}")(object_id)
-    return details.get("Config", details).get("Labels")
+    details: dict[str, Any] = {
+        "containers": api.inspect_container,
+        "images": api.inspect_image,
+        "volumes": api.inspect_volume,
+        "networks": api.inspect_network,
+    }[kind](object_id)
+    labels: dict[str, str] | None = details.get("Config", details).get("Labels")
+    return labels
 
 
 def _do(api: APIClient, kind: str, object_id: str, verb: str) -> None:
     if verb == "remove":
-        getattr(api, f"remove_{kind.removesuffix('s')}")(object_id)
+        {
+            "containers": api.remove_container,
+            "images": api.remove_image,
+            "volumes": api.remove_volume,
+            "networks": api.remove_network,
+        }[kind](object_id)
     elif kind == "containers" and verb in DONE:
-        getattr(api, verb)(object_id)
+        {"start": api.start, "stop": api.stop}[verb](object_id)
     else:
         raise CourseError(f"The dashboard can't {verb} {kind}.")
