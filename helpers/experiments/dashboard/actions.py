@@ -20,7 +20,9 @@ def act(api: APIClient, kind: str, object_id: str, verb: str) -> None:
     """Start, stop or remove an object. Raises CourseError if that isn't possible or allowed."""
     try:
         if not is_course_object(_labels(api, kind, object_id), all_sessions=True):
-            raise CourseError("The course did not create this object.", "Use the docker command line.")
+            raise CourseError(
+                "The course did not create this object.", "Use the docker command line."
+            )
         _do(api, kind, object_id, verb)
     except NotFound:
         raise CourseError("It has been removed already.") from None
