@@ -25,7 +25,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 COMMAND_SECONDS = 300
-COPIES = 2  # at once
 IGNORED = ("__pycache__", ".git", ".venv", ".ipynb_*")
 
 
@@ -116,20 +115,20 @@ def try_on_copies(
     items: Sequence[Item],
     try_items: Callable[[ProjectCopy, Sequence[Item]], list[Result]],
 ) -> list[Result]:
-    """Deal the items to copies of the project, try them side by side, and return the results.
+    """Deal the items to two copies of the project, try them side by side, and return the results.
 
     The results have the order of the items. Raises what `copy_project` and `try_items` raise.
     """
 
-    def try_share(number: int) -> list[Result]:
-        start = number * share
-        with copy_project(engine, f"copy{number + 1}") as copy:
-            return try_items(copy, items[start : start + share])
+    def try_share(suffix: str, share: Sequence[Item]) -> list[Result]:
+        with copy_project(engine, suffix) as copy:
+            return try_items(copy, share)
 
-    share = -(-len(items) // COPIES)
-    with ThreadPoolExecutor(COPIES) as pool:
-        shares = pool.map(try_share, range(-(-len(items) // share)))
-        return [result for results in shares for result in results]
+    half = (len(items) + 1) // 2
+    shares = [share for share in (items[:half], items[half:]) if share]
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(try_share, ("copy1", "copy2"), shares)
+        return [result for each in results for result in each]
 
 
 @contextmanager
