@@ -63,7 +63,7 @@ def build_image(
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="course-build-") as record_folder:
         metadata = Path(record_folder, "metadata.json")
-        command = [engine.docker, "buildx", "build", "--progress=rawjson", "--load"]
+        command = engine.command("buildx", "build", "--progress=rawjson", "--load")
         command += [f"--tag={tag}", f"--file={file}", f"--target={target}"]
         command += label_args()
         command += [f"--build-arg={key}={value}" for key, value in (build_args or {}).items()]

@@ -54,7 +54,7 @@ class ProjectCopy:
         """Return the command line of a Compose command on this project."""
         file = self.folder.parent / "project.json"  # outside of the build context
         file.write_text(json.dumps(self.config), encoding="utf-8")
-        return [self.engine.docker, "compose", "-p", self.name, "-f", str(file), *args]
+        return self.engine.command("compose", "-p", self.name, "-f", str(file), *args)
 
     def run(self, *args: str) -> None:
         """Run a Compose command to its end. Raises CourseError with its message if it fails."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
+PLUGINS = ("buildx", "compose")
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -57,9 +59,20 @@ class Engine:
 
         return docker.DockerClient(base_url=self.host, timeout=60)
 
+    def command(self, *args: str) -> list[str]:
+        """Return the command line of `docker ARGS`.
+
+        The course's own client starts a plugin directly: docker would start it twice, the first time
+        to ask what it is, which takes 70 ms.
+        """
+        config = self.extra_env.get("DOCKER_CONFIG")
+        if config and args[0] in PLUGINS:
+            return [f"{config}/cli-plugins/docker-{args[0]}", *args[1:]]
+        return [self.docker, *args]
+
     def run(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run `docker ARGS` to its end; return its output as text, whatever its exit code."""
-        return process.run([self.docker, *args], env=self.env, timeout=timeout)
+        return process.run(self.command(*args), env=self.env, timeout=timeout)
 
     def exec(self, container: Container, *command: str) -> str:
         """Run a command in a container and return its output. Raises CourseError if it fails.

@@ -113,7 +113,7 @@ def _run_config(folder: Path, engine: Engine) -> subprocess.CompletedProcess[str
     }
     try:
         return process.run(
-            [*limits, engine.docker, *command, "--format=json"], env=env, timeout=CONFIG_SECONDS
+            [*limits, *engine.command(*command), "--format=json"], env=env, timeout=CONFIG_SECONDS
         )
     except subprocess.TimeoutExpired:
         raise refuse(TOO_LARGE) from None

@@ -60,7 +60,7 @@ class Project:
         """Return the command line of a Compose command for this project."""
         file = self.sandbox.folder.parent / "project.json"
         file.write_text(json.dumps(self.adapted), encoding="utf-8")
-        return [self.sandbox.engine.docker, "compose", "-p", self.name, "-f", str(file), *args]
+        return self.sandbox.engine.command("compose", "-p", self.name, "-f", str(file), *args)
 
     def compose(self, *args: str, seconds: float = UP_SECONDS) -> None:
         """Run a Compose command. Raises Mistake with its message if it fails."""

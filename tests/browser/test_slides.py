@@ -1,10 +1,10 @@
-"""Each slide, with its outputs, fits 1280×720 in `present`; whole decks are stepped through by key.
+"""Each slide, with its outputs, fits 1280×720 in `present`.
 
-In the chapters of `LIVE`, the cells run on the way, once, and a second walk in the dark theme finds
-their outputs. The others show the outputs of their last run, which `rehearse --save` has stored: nbval
-runs their cells on both image stores, and the tests of a chapter run those that have something to
-show in a browser. They are walked in the light theme only: of 421 slides that were measured in both,
-each had the same size.
+The chapters of `LIVE` are stepped through by key, the cells run on the way, once, and a second walk in
+the dark theme finds their outputs. The others show the outputs of their last run, which `rehearse
+--save` has stored: nbval runs their cells on both image stores, and the tests of a chapter run those
+that have something to show in a browser. They go from the end of one slide to the end of the next, in
+the light theme only: of 421 slides that were measured in both, each had the same size.
 
 LIVE_SLIDES names the chapters whose cells run, such as "01 04" (04 on the containerd image store). With
 STORED_SLIDES=1, none do, and there is a screenshot of each slide in both themes.
@@ -252,7 +252,7 @@ def test_opens_as_slides(deck: Deck) -> None:
 
 
 def test_slides_fit(deck: Deck, artifacts: Path) -> None:
-    problems = deck.walk(artifacts, "light", run=deck.is_live, by_key=True)
+    problems = deck.walk(artifacts, "light", run=deck.is_live, by_key=deck.is_live)
     if deck.is_live or STORED_ONLY:
         deck.choose_theme("Dark")
         deck.restart()

@@ -244,8 +244,8 @@ def test_stop_table_follows_the_file(engine, name, light):
     assert {each["Name"] for each in engine.client.api.volumes()["Volumes"] or []} == volumes
 
 
-@both_stores
 def test_rebuild_table_follows_the_file(engine, name, light):
+    """The table of chapter 07; the chapter has it on both image stores."""
     rebuilds = compare_rebuilds("web", engine=engine)
     build, force, alone = "--build", "--force-recreate", "--no-deps"
     expected = {

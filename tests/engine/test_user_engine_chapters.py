@@ -18,7 +18,7 @@ from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine
 from helpers.paths import CHECKOUT
 from tests.conftest import short_folder
-from tests.engine.user_engine_chapters import check_capstone, connect_to, grade_twice, hold
+from tests.engine.user_engine_chapters import check_answers, check_capstone, connect_to, hold
 from tests.exercises.cases import WITH_ANSWERS
 from tests.network import checkout_env, network_namespace, run_part
 
@@ -76,4 +76,4 @@ def test_capstone(user: User) -> None:
 
 @pytest.mark.parametrize("task_id", WITH_ANSWERS)
 def test_start_and_solution(user: User, task_id: str) -> None:
-    user.run(grade_twice.__name__, task_id)
+    user.run(check_answers.__name__, task_id)

@@ -78,7 +78,7 @@ def test_there_are_enough_cases(task_id: str) -> None:
 @pytest.mark.usefixtures("leaves_nothing")
 @pytest.mark.parametrize("task_id", WITH_ANSWERS)
 def test_start_and_solution(private_engine: Engine, task_id: str) -> None:
-    """Once more here than in `exercise_verdicts.ipynb`; `user_engine_chapters` grades them twice.
+    """Once more than in `exercise_verdicts.ipynb`; `user_engine_chapters` has the other store.
 
     `tests/engine/test_capstone.py` has the capstone's.
     """

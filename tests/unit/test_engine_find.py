@@ -17,6 +17,7 @@ import pytest
 
 from helpers.cli import main
 from helpers.engine import find
+from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine
 from helpers.errors import EngineUnavailable
 from helpers.setup import packages
@@ -147,3 +148,11 @@ def test_private_engine_without_apt_get(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", "/nowhere")
     reason = PrivateEngine().unavailable_reason()
     assert reason == "The course can start its own only if apt-get is on the PATH."
+
+
+def test_course_client_starts_plugins_directly() -> None:
+    own = Engine("unix:///nowhere", "private", "28", "/x/docker", {"DOCKER_CONFIG": "/x/config"})
+    assert own.command("compose", "ps") == ["/x/config/cli-plugins/docker-compose", "ps"]
+    assert own.command("run", "compose") == ["/x/docker", "run", "compose"]
+    user = Engine("unix:///nowhere", "user", "28")
+    assert user.command("compose", "ps") == ["docker", "compose", "ps"]

@@ -15,7 +15,6 @@ ln -s python3 usr/local/bin/python
 
 # Debian's `sysconfig` installs to <prefix>/local/lib/python3.13/dist-packages.
 sed -i "s/'posix_local'\$/'posix_prefix'/" $lib/sysconfig/__init__.py
-chroot . python -m compileall -q /$lib/sysconfig
 # Its `site`, which is compiled into the program, reads dist-packages only. As /usr/bin/python3,
 # which the official image gets from apt, it also reads the packages that apt installs.
 mkdir $lib/site-packages $lib/dist-packages
@@ -28,7 +27,10 @@ rm -f $lib/EXTERNALLY-MANAGED
 wheels=usr/share/python-wheels
 pip=$(echo $wheels/pip-*.whl)
 chroot . python /$pip/pip --isolated install --quiet --root-user-action=ignore \
-    --no-index --find-links=/$wheels pip
+    --no-index --find-links=/$wheels --no-compile pip
+# mmdebstrap sets back the times of new files, for which Python would compile them at each start.
+chroot . python -m compileall -q -f --invalidation-mode=unchecked-hash \
+    /$lib/sysconfig /$lib/site-packages
 
 # uv brings certificates of its own; the machine's, with those of a proxy, are in the system's.
 mkdir etc/uv

@@ -166,16 +166,15 @@ def kill_replica(
     print(f"$ docker kill {victim}")
     engine.run("kill", victim)
     start = time.monotonic()
-    is_replaced = wait_until(
-        lambda: (
-            len(_replicas(engine, service, "healthy")) == len(before)
-            and victim not in _replicas(engine, service)
-        ),
-        60,
-    )
-    _check(is_replaced, "No other container took its place within 60 s.")
-    (new,) = _replicas(engine, service) - before
-    print(f"{new} replaced it and was healthy after {time.monotonic() - start:.0f} s")
+    new: set[str] = set()
+
+    def is_replaced() -> bool:
+        healthy = _replicas(engine, service, "healthy")
+        new.update(healthy - before)
+        return len(healthy) == len(before) and victim not in healthy
+
+    _check(wait_until(is_replaced, 60), "No other container took its place within 60 s.")
+    print(f"{min(new)} replaced it and was healthy after {time.monotonic() - start:.0f} s")
 
 
 def leave_swarm(on_progress: Progress = None, engine: Engine | None = None) -> None:
