@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from helpers.errors import CourseError, Mistake
+from helpers.exercises.container import explain_start
 from helpers.exercises.sandbox import LIMITS, Sandbox
 from helpers.magic.options import GLOBAL, RUN, TRUE, RunCommand, Table, parse_run, shorten_publish
 from helpers.magic.words import Words, split_commands
@@ -105,6 +106,7 @@ def read_command(text: str, image: str, sandbox: Sandbox) -> Command:
                 typed = f"{name} {value}".removesuffix(" true")
                 raise refuse(f"{typed}: {reason}.")
     _check_conflicts(parsed)
+    _check_ignored(parsed, sandbox)
     if reason := find_nested(_find_folders(parsed), sandbox.folder):
         raise refuse(reason)
     typed_image = parsed.image.removeprefix("docker.io/").removeprefix("library/")
@@ -140,6 +142,20 @@ def _check_conflicts(parsed: RunCommand) -> None:
             "--network none: the container has no network, so nobody can visit the app.",
             "Without --network, a container is on Docker's default network.",
         )
+
+
+def _check_ignored(parsed: RunCommand, sandbox: Sandbox) -> None:
+    """Raise Mistake for a value that docker can't read, of an option that does not run here."""
+    typed = [
+        f"{name}={value}"
+        for name in sorted(IGNORED & parsed.options.keys())
+        for value in parsed.options[name]
+        if value not in TRUE
+    ]
+    if typed:
+        completed = sandbox.engine.run("run", *typed, "--help")  # reads them, and runs nothing
+        if completed.returncode:
+            raise explain_start(completed.stderr.partition("\n")[0], lambda program: "")
 
 
 def refuse(seen: str) -> Mistake:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -42,10 +42,13 @@ class LayerFile:
 Sought = Callable[[str, bytes], bool]
 
 
-def search_layers(engine: Engine, image: str, **sought: Sought) -> dict[str, list[LayerFile]]:
+def search_layers(
+    engine: Engine, image: str, known: Collection[str] = (), **sought: Sought
+) -> dict[str, list[LayerFile]]:
     """Return for each name in `sought` the files for which its function returns True.
 
-    The functions receive a file's path, without a leading slash, and its content.
+    The functions receive a file's path, without a leading slash, and its content. Layers whose
+    digests (`docker image inspect`: RootFS.Layers) are in `known` are not searched.
     """
     results: dict[str, list[LayerFile]] = {name: [] for name in sought}
     paths_by_layer: list[set[str]] = []
@@ -54,9 +57,12 @@ def search_layers(engine: Engine, image: str, **sought: Sought) -> dict[str, lis
         saved.seek(0)
         with tarfile.open(fileobj=saved) as archive:
             (manifest,) = json.load(_open(archive, "manifest.json"))
-            instructions = _list_instructions(json.load(_open(archive, manifest["Config"])))
+            config = json.load(_open(archive, manifest["Config"]))
+            instructions, digests = _list_instructions(config), config["rootfs"]["diff_ids"]
             for number, name in enumerate(manifest["Layers"], 1):
                 paths_by_layer.append(set())
+                if digests[number - 1] in known:
+                    continue
                 for path, content in _read_files(_open(archive, name)):
                     paths_by_layer[-1].add(path)
                     for key, is_sought in sought.items():

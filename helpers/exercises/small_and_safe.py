@@ -91,10 +91,11 @@ class Trial:
     @lazy
     def files(self) -> dict[str, list[LayerFile]]:
         """Return the files in all layers that have the key, and the compilers."""
-        key = KEY.encode()
+        key, engine = KEY.encode(), self.sandbox.engine
         return search_layers(
-            self.sandbox.engine,
+            engine,
             self.image["Id"],
+            inspect_image(engine, image_for(engine, REAL))["RootFS"]["Layers"],
             key=lambda path, content: key in content,
             compiler=lambda path, content: COMPILERS.search(path) is not None,
         )

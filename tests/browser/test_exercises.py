@@ -166,7 +166,7 @@ def test_wrong_then_right(notebook: Page, case: Case, give: Any, artifacts: Path
     expect_verdict(exercise, "course-wrong")
     expect(exercise.locator(".course-mark.course-wrong").first).to_have_text("✗ not right")
     exercise.evaluate("element => element.scrollIntoView({block: 'start'})")
-    for theme in ("dark", "light"):
+    for theme in ("dark", "light") if give is answer_by_mouse else ():
         choose_theme(notebook, theme)
         notebook.screenshot(path=artifacts / f"exercise-{case.task_id}-{theme}.png")
     give(notebook, exercise, case.right)

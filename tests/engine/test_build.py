@@ -108,11 +108,12 @@ def test_report_agrees_with_plain_log(case: str, engine: Engine, tag: str):
     target = target_of(folder)
     fresh = build_image(folder, tag=tag, target=target, no_cache=True, engine=engine)
     report = build_image(folder, tag=tag, target=target, engine=engine)
-    log = plain_log(engine, folder, *([f"--target={target}"] if target else []))
-    expected = without_from(plain_steps(log))
-    assert without_from(reported_steps(report)) == expected, log
-    assert report.all_cached and all(cached for _, cached in expected.values())
-    assert list(without_from(reported_steps(fresh))) == list(without_from(reported_steps(report)))
+    reported = without_from(reported_steps(report))
+    if engine.kind == "private":  # the same BuildKit prints the same on the other store
+        log = plain_log(engine, folder, *([f"--target={target}"] if target else []))
+        assert reported == without_from(plain_steps(log)), log
+    assert report.all_cached and all(cached for _, cached in reported.values())
+    assert list(without_from(reported_steps(fresh))) == list(reported)
     ran = [s for s in fresh.steps if s.instruction.upper().startswith("RUN")]
     assert all(not s.cached and s.seconds > 0 for s in ran)
     shown = [f"{s.line}: {s.instruction.splitlines()[0]}" for s in report.steps]

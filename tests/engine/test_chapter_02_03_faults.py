@@ -68,9 +68,14 @@ class Chapter:
         return self.fails(text).splitlines()[-1].removeprefix("→ ")
 
 
+@pytest.fixture(scope="module", params=["user_engine"])
+def each_engine(request: pytest.FixtureRequest) -> Engine:
+    """Return the user's engine only: nothing here depends on the image store."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def engine(each_engine: Engine) -> Engine:
-    """Each test here runs on both image stores."""
     return each_engine
 
 

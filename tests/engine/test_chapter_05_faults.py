@@ -22,9 +22,14 @@ pytestmark = pytest.mark.engine
 SLEEP = "python:3.13-slim sleep 60"
 
 
+@pytest.fixture(scope="module", params=["user_engine"])
+def each_engine(request: pytest.FixtureRequest) -> Engine:
+    """Return the user's engine only: nothing here depends on the image store."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def engine(each_engine: Engine) -> Engine:
-    """Each test here runs on both image stores."""
     return each_engine
 
 

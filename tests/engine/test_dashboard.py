@@ -1,4 +1,4 @@
-"""The dashboard on both image stores: what appears, what a button does, and that it ends."""
+"""The dashboard: what appears, what a button does, and that it ends."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ from helpers.process import wait_until
 
 pytestmark = pytest.mark.engine
 COUNT = "import time\nfor i in range(99): print('line', i, flush=True); time.sleep(0.2)"
+
+
+@pytest.fixture(scope="module", params=["user_engine"])
+def each_engine(request: pytest.FixtureRequest) -> Engine:
+    """Return the user's engine only: nothing here depends on the image store."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -235,6 +236,11 @@ def test_bridge_keeps_its_address(private_engine: Engine) -> None:
     finally:
         container.kill()
     assert (bridge / "addr_assign_type").read_text().strip() == SET_BY_USER
+
+
+def test_build_cache_is_bounded(private_engine: Engine) -> None:
+    policies = private_engine.run("buildx", "inspect", "default").stdout
+    assert re.search(r"Max Used Space:\s+6GiB", policies), policies
 
 
 def test_published_ports_stay_on_loopback(engine: Engine, tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from helpers.engine.base_image import POSTGRES, STAND_INS, ensure_base_image
 from helpers.engine.engine import Engine
 from helpers.engine.private import PrivateEngine
 from helpers.paths import CHECKOUT
-from tests.conftest import short_folder
+from helpers.vm import guests
+from tests.conftest import copy_image, short_folder
 from tests.engine.user_engine_chapters import check_answers, check_capstone, connect_to, hold
 from tests.exercises.cases import WITH_ANSWERS
 from tests.network import checkout_env, network_namespace, run_part
@@ -42,6 +44,13 @@ class User:
         run_part(self.prefix, PARTS, part, str(self.folder), *arguments, timeout=1200)
 
 
+def copy_tools(private_engine: Engine, engine: Engine, folder: Path) -> None:
+    """Copy the images that take longest to build, QEMU's and PostgreSQL's, if there is no real one."""
+    copy_image(guests.ensure(private_engine, guests.MACHINE), private_engine, engine, folder)
+    if ensure_base_image(private_engine, POSTGRES) == "stand-in":
+        copy_image(STAND_INS[POSTGRES], private_engine, engine, folder)
+
+
 @pytest.fixture(scope="module")
 def user(private_engine: Engine) -> Iterator[User]:
     """Run the engine; check at the end that nothing of the user's has changed."""
@@ -59,7 +68,10 @@ def user(private_engine: Engine) -> Iterator[User]:
             assert engine.stdout
             first = engine.stdout.readline()
             if first == "ready\n":
+                copy_tools(private_engine, connect_to(folder), folder)
                 yield User(folder, prefix)
+                # It may be another checkout's, which `clean` leaves.
+                connect_to(folder).run("image", "rm", "--force", guests.MACHINE)
             output, _ = engine.communicate(timeout=300)
         assert engine.returncode == 0, first + output
 

@@ -271,7 +271,7 @@ def test_full_guest_is_complete_debian(engine: Engine, monkeypatch: pytest.Monke
 
 
 def test_both_kinds_are_compared(engine: Engine) -> None:
-    comparison = compare_startup(1, engine=engine)
+    comparison = compare_startup(1, warm_up=False, engine=engine)
     assert comparison.kinds == (CONTAINER, MINIMAL_VM)
     assert comparison.moments(CONTAINER) == ("created", "first output", "first answer", "removed")
     assert comparison.moments(MINIMAL_VM)[-3:] == ("first output", "first answer", "removed")

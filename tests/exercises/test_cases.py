@@ -1,4 +1,8 @@
-"""Every answer in this folder gets the right verdict and hint, and nothing is left behind."""
+"""Every answer in this folder gets the right verdict and hint, and nothing is left behind.
+
+The start and the solution are graded in `exercise_verdicts.ipynb`, and on the other image store by
+`user_engine_chapters`.
+"""
 
 from __future__ import annotations
 
@@ -72,18 +76,6 @@ def test_there_are_enough_cases(task_id: str) -> None:
     assert len(find_cases(task_id, "wrong")) >= 8
     assert len(find_cases(task_id, "right")) >= 5
     assert all(case.hint for case in find_cases(task_id, "start", "wrong"))
-
-
-@pytest.mark.engine
-@pytest.mark.usefixtures("leaves_nothing")
-@pytest.mark.parametrize("task_id", WITH_ANSWERS)
-def test_start_and_solution(private_engine: Engine, task_id: str) -> None:
-    """Once more than in `exercise_verdicts.ipynb`; `user_engine_chapters` has the other store.
-
-    `tests/engine/test_capstone.py` has the capstone's.
-    """
-    cases = find_cases(task_id, "start", "solution")
-    expect_no_problems(list_problems(cases, private_engine))
 
 
 @pytest.mark.engine

@@ -31,7 +31,7 @@ def saved_engine(*layers: dict[str, bytes]) -> Any:
     saved = archive(
         {
             "manifest.json": json.dumps([{"Config": "config", "Layers": names}]).encode(),
-            "config": json.dumps({"history": history}).encode(),
+            "config": json.dumps({"history": history, "rootfs": {"diff_ids": names}}).encode(),
             **{name: archive(files) for name, files in zip(names, layers, strict=True)},
         }
     )
@@ -63,3 +63,9 @@ def test_nothing_is_found() -> None:
     assert search_layers(saved_engine({"a": b"b"}), "image", c=lambda path, _: path == "c") == {
         "c": []
     }
+
+
+def test_known_layer_is_not_searched() -> None:
+    engine = saved_engine({"a": b"x"}, {"a": b"x"})
+    (file,) = search_layers(engine, "image", ["blobs/0"], a=lambda path, _: path == "a")["a"]
+    assert file.layer == 2

@@ -6,6 +6,7 @@ with the last process that uses it. It needs Linux with Debian packages, and roo
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -35,6 +36,9 @@ LOOPBACK = (
     "--ip=127.0.0.1",
     "--default-network-opt=bridge=com.docker.network.bridge.host_binding_ipv4=127.0.0.1",
 )
+# The build cache would grow to most of the disk. The first key is for engines before 28.
+CACHE_SIZE = "6GB"
+GARBAGE_COLLECTION = {"defaultKeepStorage": CACHE_SIZE, "defaultMaxUsedSpace": CACHE_SIZE}
 
 
 class PrivateEngine:
@@ -169,8 +173,15 @@ class PrivateEngine:
         ]
 
     def _dockerd_command(self) -> list[str]:
+        """Return the command line of dockerd, with a configuration of its own.
+
+        Without one it reads the machine's, which may contradict these options.
+        """
+        config = self.base / "run/daemon.json"
+        config.write_text(json.dumps({"builder": {"gc": {"enabled": True, **GARBAGE_COLLECTION}}}))
         return [
-            *("dockerd", "--host", self.host, "--containerd", str(self.containerd)),
+            *("dockerd", "--config-file", str(config)),
+            *("--host", self.host, "--containerd", str(self.containerd)),
             *("--data-root", f"{self.base}/data", "--exec-root", f"{self.base}/exec"),
             *("--pidfile", f"{self.base}/run/docker.pid", "--group", str(os.getgid())),
             *("--bridge", self.network.bridge, *self.daemon_args),
