@@ -2,9 +2,9 @@
 
 The chapters of `LIVE` are stepped through by key, the cells run on the way, once, and a second walk in
 the dark theme finds their outputs. The others show the outputs of their last run, which `rehearse
---save` has stored: nbval runs their cells on both image stores, and the tests of a chapter run those
-that have something to show in a browser. They go from the end of one slide to the end of the next, in
-the light theme only: of 421 slides that were measured in both, each had the same size.
+--save` has stored: nbval runs their cells, and the tests of a chapter run those that have something to
+show in a browser. They go from the end of one slide to the end of the next, in the light theme only:
+of 421 slides that were measured in both, each had the same size.
 
 LIVE_SLIDES names the chapters whose cells run, such as "01 04" (04 on the containerd image store). With
 STORED_SLIDES=1, none do, and there is a screenshot of each slide in both themes.
