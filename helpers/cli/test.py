@@ -20,7 +20,7 @@ from helpers.setup import packages
 from helpers.setup.console import say, step
 
 CELL_SECONDS = 300
-USUAL_MINUTES = "25 to 40"
+USUAL_MINUTES = "25 to 35"
 # `tests/engine/test_user_engine_chapters.py` runs all chapters, on the containerd image store. Their
 # stored facts come from the private engine, with the classic one. Only that engine runs chapter 08's
 # swarm.
