@@ -29,22 +29,12 @@ def answers(result: Publishing) -> dict[tuple[bool, bool], tuple[bool, bool, boo
     }
 
 
-@pytest.mark.parametrize(
-    ("host_and_port", "inside"), [('"127.0.0.1"', True), ('"0.0.0.0", "--port", "8000"', False)]
-)
-def test_changed_dockerfile_changes_table(
-    engine: Engine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    host_and_port: str,
-    inside: bool,
-) -> None:
-    """An app that listens inside its container only, and one that listens on another port."""
-    monkeypatch.setattr("helpers.experiments.ports.measure.START_SECONDS", 10 if inside else 3)
+def test_changed_dockerfile_changes_table(engine: Engine, tmp_path: Path) -> None:
+    """An app that listens inside its container only is never reached from outside."""
     app = shutil.copytree(APPS / "flask-app", tmp_path / "app")
     dockerfile = app / "Dockerfile"
     text = dockerfile.read_text()
     assert '"0.0.0.0"' in text
-    dockerfile.write_text(text.replace('"0.0.0.0"', host_and_port))
+    dockerfile.write_text(text.replace('"0.0.0.0"', '"127.0.0.1"'))
     result = compare_publishing(app, engine=engine)
-    assert set(answers(result).values()) == {(inside, False, False)}
+    assert set(answers(result).values()) == {(True, False, False)}
