@@ -25,7 +25,8 @@ SWARM_CHAPTER = "notebooks/08"
 # A group, and what the ids of its tests contain. The first that matches is used.
 GROUPS = {
     "chapters on the second engine": r"test_user_engine_chapters\.py",
-    "second engine": r"user_engine|test_(chapter_04|cleanup|engine_policy|private_life|storage)\.py",
+    "second engine": r"user_engine|test_(chapter_04|cleanup|engine_policy|private_life|storage)\.py"
+    r"|engine/test_(chapter_\w+_faults|dashboard)\.py",
     "answers for Compose": r"tests/exercises/.*\[0[78]-",
     "answers": r"tests/exercises/",
     "exercises": r"exercises\.py|test_capstone\.py|exercise_verdicts\.ipynb",

@@ -68,15 +68,9 @@ class Chapter:
         return self.fails(text).splitlines()[-1].removeprefix("→ ")
 
 
-@pytest.fixture(scope="module", params=["user_engine"])
-def each_engine(request: pytest.FixtureRequest) -> Engine:
-    """Return the user's engine only: nothing here depends on the image store."""
-    return request.getfixturevalue(request.param)
-
-
 @pytest.fixture
-def engine(each_engine: Engine) -> Engine:
-    return each_engine
+def engine(user_engine: Engine) -> Engine:
+    return user_engine
 
 
 @pytest.fixture
@@ -95,9 +89,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def kernel(each_engine: Engine, folder: Path) -> Iterator[Notebook]:
+def kernel(user_engine: Engine, folder: Path) -> Iterator[Notebook]:
     """Yield the kernel in which the cells of both chapters run."""
-    with notebook(each_engine, folder) as started:
+    with notebook(user_engine, folder) as started:
         yield started
 
 

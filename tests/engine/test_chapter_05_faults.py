@@ -22,15 +22,9 @@ pytestmark = pytest.mark.engine
 SLEEP = "python:3.13-slim sleep 60"
 
 
-@pytest.fixture(scope="module", params=["user_engine"])
-def each_engine(request: pytest.FixtureRequest) -> Engine:
-    """Return the user's engine only: nothing here depends on the image store."""
-    return request.getfixturevalue(request.param)
-
-
 @pytest.fixture
-def engine(each_engine: Engine) -> Engine:
-    return each_engine
+def engine(user_engine: Engine) -> Engine:
+    return user_engine
 
 
 @pytest.fixture

@@ -24,39 +24,33 @@ pytestmark = pytest.mark.engine
 COUNT = "import time\nfor i in range(99): print('line', i, flush=True); time.sleep(0.2)"
 
 
-@pytest.fixture(scope="module", params=["user_engine"])
-def each_engine(request: pytest.FixtureRequest) -> Engine:
-    """Return the user's engine only: nothing here depends on the image store."""
-    return request.getfixturevalue(request.param)
-
-
 @pytest.fixture
 def name() -> str:
     return f"dash-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
-def run(each_engine: Engine, name: str) -> Iterator[Callable[..., str]]:
+def run(user_engine: Engine, name: str) -> Iterator[Callable[..., str]]:
     """Return a function that runs a container with the docker command, as in a terminal."""
     label_args = [f"--label={key}={value}" for key, value in labels().items()]
 
     def run_container(suffix: str = "", *, foreign: bool = False) -> str:
         args = ["run", "-d", "--init", "--name", name + suffix, *([] if foreign else label_args)]
-        completed = each_engine.run(*args, image_for(each_engine, REAL), "python", "-c", COUNT)
+        completed = user_engine.run(*args, image_for(user_engine, REAL), "python", "-c", COUNT)
         assert completed.returncode == 0, completed.stderr
         key = completed.stdout.strip()
         # A container that is stopped before its program runs exits with 2, from runc.
-        assert wait_until(lambda: each_engine.run("logs", key).stdout, 10)
+        assert wait_until(lambda: user_engine.run("logs", key).stdout, 10)
         return key
 
     yield run_container
-    for container in each_engine.run("ps", "-aq", "--filter", f"name={name}").stdout.split():
-        each_engine.run("rm", "-f", container)
+    for container in user_engine.run("ps", "-aq", "--filter", f"name={name}").stdout.split():
+        user_engine.run("rm", "-f", container)
 
 
 @pytest.fixture
-def view(each_engine: Engine) -> Iterator[Dashboard]:
-    opened = Dashboard(each_engine.host)
+def view(user_engine: Engine) -> Iterator[Dashboard]:
+    opened = Dashboard(user_engine.host)
     yield opened
     opened.stop()
 
@@ -86,7 +80,7 @@ def test_container_appears_within_a_second(
 
 
 def test_buttons_stop_start_and_remove(
-    view: Dashboard, run: Callable[..., str], name: str, each_engine: Engine
+    view: Dashboard, run: Callable[..., str], name: str, user_engine: Engine
 ) -> None:
     key = run()
     assert wait_until(lambda: row(view, name), 5)
@@ -101,11 +95,11 @@ def test_buttons_stop_start_and_remove(
     assert wait_until(lambda: not (row(view, name) or {}).get("running"), 15)
     press(view, "remove", key)
     assert wait_until(lambda: row(view, name) is None, 10)
-    assert each_engine.run("inspect", key).returncode == 1
+    assert user_engine.run("inspect", key).returncode == 1
 
 
 def test_foreign_container_is_left_alone(
-    view: Dashboard, run: Callable[..., str], name: str, each_engine: Engine
+    view: Dashboard, run: Callable[..., str], name: str, user_engine: Engine
 ) -> None:
     key = run(foreign=True)
     assert wait_until(lambda: row(view, name), 5)
@@ -113,7 +107,7 @@ def test_foreign_container_is_left_alone(
     for verb in ("stop", "remove", "logs"):
         press(view, verb, key)
     time.sleep(1)
-    running = each_engine.run("inspect", "-f", "{{.State.Running}}", key).stdout.strip()
+    running = user_engine.run("inspect", "-f", "{{.State.Running}}", key).stdout.strip()
     assert (running, view.logs, view.message) == ("true", {}, "")
 
 
@@ -160,9 +154,9 @@ def test_stopped_dashboard_keeps_course_objects(
 
 
 def test_opening_again_stops_the_first(
-    each_engine: Engine, monkeypatch: pytest.MonkeyPatch
+    user_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(widget, "connect", lambda: each_engine)
+    monkeypatch.setattr(widget, "connect", lambda: user_engine)
     monkeypatch.setattr(widget, "_open", None)
     first = widget.dashboard()
     second = widget.dashboard()
